@@ -1,0 +1,90 @@
+"""atomhttp: axios's way of working, on a fast and safe engine, asynchronous and synchronous."""
+
+from __future__ import annotations
+
+from atomhttp import errors
+from atomhttp._adapters.base import AdapterResponse
+from atomhttp._adapters.network import HTTPAdapter
+from atomhttp._model.config import RequestConfig
+from atomhttp._model.headers import Headers
+from atomhttp._model.request import Request
+from atomhttp._model.status_code import HttpStatusCode
+from atomhttp._model.timeout import Timeout
+from atomhttp._pipeline.response import Response, Timings
+from atomhttp._pipeline.stream import ResponseStream, SyncResponseStream
+from atomhttp._version import __version__
+from atomhttp.auth import BasicAuth, BearerAuth
+from atomhttp.client import AsyncAtomHTTP, AtomHTTP
+from atomhttp.errors import (
+    AtomHTTPCanceledError,
+    AtomHTTPCancelError,
+    AtomHTTPClosedError,
+    AtomHTTPDecodeError,
+    AtomHTTPError,
+    AtomHTTPLimitError,
+    AtomHTTPNetworkError,
+    AtomHTTPOptionError,
+    AtomHTTPProtocolError,
+    AtomHTTPProxyError,
+    AtomHTTPRedirectError,
+    AtomHTTPRequestError,
+    AtomHTTPStatusError,
+    AtomHTTPTimeoutError,
+    AtomHTTPTLSError,
+    AtomHTTPURLError,
+    AtomHTTPWarning,
+    InsecureRequestWarning,
+    is_atomhttp_error,
+    is_cancel,
+)
+from atomhttp.sync import SyncAtomHTTP, delete, get, head, options, patch, post, put, query, request
+
+__all__ = [
+    "AdapterResponse",
+    "AsyncAtomHTTP",
+    "AtomHTTP",
+    "AtomHTTPCancelError",
+    "AtomHTTPCanceledError",
+    "AtomHTTPClosedError",
+    "AtomHTTPDecodeError",
+    "AtomHTTPError",
+    "AtomHTTPLimitError",
+    "AtomHTTPNetworkError",
+    "AtomHTTPOptionError",
+    "AtomHTTPProtocolError",
+    "AtomHTTPProxyError",
+    "AtomHTTPRedirectError",
+    "AtomHTTPRequestError",
+    "AtomHTTPStatusError",
+    "AtomHTTPTLSError",
+    "AtomHTTPTimeoutError",
+    "AtomHTTPURLError",
+    "AtomHTTPWarning",
+    "BasicAuth",
+    "BearerAuth",
+    "HTTPAdapter",
+    "Headers",
+    "HttpStatusCode",
+    "InsecureRequestWarning",
+    "Request",
+    "RequestConfig",
+    "Response",
+    "ResponseStream",
+    "SyncAtomHTTP",
+    "SyncResponseStream",
+    "Timeout",
+    "Timings",
+    "__version__",
+    "delete",
+    "errors",
+    "get",
+    "head",
+    "is_atomhttp_error",
+    "is_cancel",
+    "options",
+    "patch",
+    "post",
+    "put",
+    "query",
+    "request",
+]

@@ -1,0 +1,297 @@
+"""RequestConfig: all options of one call. Defaults: the options of a client, live and checked."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, NoReturn, Protocol
+
+from atomhttp._model.headers import Headers
+from atomhttp._model.options import BY_NAME, CALL_OPTIONS, CLIENT_OPTIONS, Option, check_options, find_option
+from atomhttp._redact import redact_value
+from atomhttp.errors import AtomHTTPOptionError
+
+# Methods that may have header defaults of their own (axios's `defaults.headers.post`, …).
+HEADER_LAYERS: Final = ("common", "get", "head", "post", "put", "patch", "delete", "options", "query")
+
+
+class HeaderLayers(Protocol):
+    """Where a call's headers begin: the client's defaults for its method."""
+
+    def build_headers(self, method: str) -> Headers: ...
+
+
+class _Options:
+    """Options by attribute or item, in either spelling, checked when set. Kept in `__dict__` under snake_case names."""
+
+    _table: Mapping[str, Option] = CALL_OPTIONS
+    _where = "a call"
+
+    def __getattr__(self, name: str) -> Any:
+        # Only reached when `__dict__` has no such name: the other spelling, or an option that was not given.
+        option = BY_NAME.get(name)
+        if option is None or option.name not in {known.name for known in self._table.values()}:
+            _no_such(self, name)
+        if option.name != name:
+            return getattr(self, option.name)
+        return self._absent(option)
+
+    def _absent(self, option: Option) -> Any:
+        if option.name == "meta":
+            return self.__dict__.setdefault("meta", {})
+        return option.default
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        option = find_option(name, self._table, self._where)
+        self.__dict__[option.name] = option.check(name, value)
+        self._touched()
+
+    def __delattr__(self, name: str) -> None:
+        option = find_option(name, self._table, self._where)
+        self.__dict__.pop(option.name, None)
+        self._touched()
+
+    def _touched(self) -> None:
+        """Something was set."""
+
+    def __getitem__(self, name: str) -> Any:
+        find_option(name, self._table, self._where)
+        return getattr(self, name)
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        setattr(self, name, value)
+
+    def __contains__(self, name: object) -> bool:
+        option = self._table.get(name) if isinstance(name, str) else None
+        return option is not None and option.name in self.keys()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys())
+
+    def __len__(self) -> int:
+        return len(self.keys())
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The option if it was given, else `default`."""
+        return self[name] if name in self else default
+
+    def keys(self) -> list[str]:
+        """The options that are set, in snake_case."""
+        return [name for name in self.__dict__ if not name.startswith("_")]
+
+    def items(self) -> list[tuple[str, Any]]:
+        """(name, value) of the options that are set."""
+        return [(name, getattr(self, name)) for name in self.keys()]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The options that are set, secrets redacted."""
+        return {name: redact_value(name, value) for name, value in self.items() if value is not None}
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={value!r}" for name, value in self.to_dict().items())
+        return f"{type(self).__name__}({shown})"
+
+
+class RequestConfig(_Options):
+    """The options of one call: what interceptors see and change, and what `response.config` keeps.
+
+    Args:
+        config: a mapping or another RequestConfig, copied.
+        options: options by keyword; they win.
+
+    Raises:
+        AtomHTTPOptionError: an unknown option, or a value of the wrong kind.
+
+    `client.request(config)` sends the same call again: `url` and `data` are what the caller gave.
+    """
+
+    def __init__(self, config: Mapping[str, Any] | RequestConfig | None = None, /, **options: Any) -> None:
+        given = given_options(config, options)
+        self.__dict__.update(given)
+
+    def _absent(self, option: Option) -> Any:
+        if option.name == "headers":
+            state = self.__dict__
+            layers: HeaderLayers | None = state.get("_layers")
+            own: Headers | None = state.get("_call_headers")
+            built = layers.build_headers(state["method"]) if layers is not None else Headers()
+            headers = state["headers"] = built if own is None else built.concat(own)
+            return headers
+        return super()._absent(option)
+
+    def keys(self) -> list[str]:
+        names = super().keys()
+        return names if "headers" in names or "_layers" not in self.__dict__ else [*names, "headers"]
+
+    def redacted(self) -> RequestConfig:
+        """A copy that may leave the process in an error: secrets, bodies and functions are gone."""
+        plain = RequestConfig.__new__(RequestConfig)
+        for name, value in self.to_dict().items():
+            if isinstance(value, (str, int, float, bool, list, dict)) and name not in ("data", "json", "form", "headers"):
+                plain.__dict__[name] = value
+        return plain
+
+    def __copy__(self) -> RequestConfig:
+        twin = RequestConfig.__new__(RequestConfig)
+        twin.__dict__.update(self._state())
+        return twin
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> RequestConfig:
+        twin = RequestConfig.__new__(RequestConfig)
+        # What cannot be copied (an adapter, an open file) is shared.
+        twin.__dict__.update({name: _deep_copy(value, memo) for name, value in self._state().items()})
+        return twin
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_restore, (self._state(),))
+
+    def _state(self) -> dict[str, Any]:
+        state = {name: getattr(self, name) for name in self.keys()}
+        state["headers"] = self.headers.copy()
+        return {name: value for name, value in state.items() if value is not BY_NAME[name].default or name == "timeout"}
+
+
+def _restore(state: dict[str, Any]) -> RequestConfig:
+    config = RequestConfig.__new__(RequestConfig)
+    config.__dict__.update(state)
+    return config
+
+
+def _deep_copy(value: Any, memo: dict[int, Any]) -> Any:
+    try:
+        return copy.deepcopy(value, memo)
+    except TypeError:
+        return value
+
+
+def given_options(config: Any, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a call: a config object or mapping, and keywords, which win. Checked, in snake_case."""
+    given: dict[str, Any] = {}
+    if config is not None:
+        if isinstance(config, RequestConfig):
+            given = dict(config.items())
+            given["headers"] = config.headers.copy()
+        elif isinstance(config, Mapping):
+            given = check_options(config, CALL_OPTIONS, "a call")
+        else:
+            raise AtomHTTPOptionError(
+                f"config: expected a mapping or a RequestConfig, got {type(config).__name__}", "ERR_BAD_OPTION_VALUE"
+            )
+    if options:
+        given.update(check_options(options, CALL_OPTIONS, "a call"))
+    return given
+
+
+class DefaultHeaders(Headers):
+    """A client's header defaults: a Headers (the flat layer), with layers for all requests and for single methods.
+
+    `headers.common`, `.post`, `.put`, `.patch`, `.head`, `.options` and, by item, `headers["get"]`, … are Headers of
+    their own. Order of precedence: common < method < flat < the call's.
+    """
+
+    __slots__ = ("_layers",)
+
+    def __init__(self, headers: Any = None, on_change: Callable[[], None] | None = None) -> None:
+        self._layers = {name: Headers() for name in HEADER_LAYERS}
+        super().__init__()
+        for layer in (self, *self._layers.values()):
+            layer._on_change = on_change
+        if headers is not None:
+            self.update(headers)
+
+    def __getitem__(self, name: str) -> Any:
+        layer = self._layers.get(name)
+        return layer if layer is not None and name not in self._fields else super().__getitem__(name)
+
+    def set(self, name: str, value: Any, rewrite: bool | None = None) -> Headers:
+        if name in self._layers and (value is None or isinstance(value, (Mapping, Headers))):
+            self._layers[name].clear()
+            self._layers[name].update(value or {})
+            return self
+        return super().set(name, value, rewrite)
+
+    common = property(lambda self: self._layers["common"], doc="Sent with every request.")
+    post = property(lambda self: self._layers["post"], doc="Sent with POST.")
+    put = property(lambda self: self._layers["put"], doc="Sent with PUT.")
+    patch = property(lambda self: self._layers["patch"], doc="Sent with PATCH.")
+    head = property(lambda self: self._layers["head"], doc="Sent with HEAD.")
+    options = property(lambda self: self._layers["options"], doc="Sent with OPTIONS.")
+
+    def for_method(self, method: str) -> Headers:
+        """What a request with `method` sends when the call adds nothing."""
+        layer = self._layers.get(method.lower())
+        merged = self.common.concat(layer) if layer else self.common.copy()
+        merged.update(self)
+        return merged  # type: ignore[no-any-return]
+
+    def layered_copy(self, on_change: Callable[[], None] | None) -> DefaultHeaders:
+        """An independent copy, layers included."""
+        twin = DefaultHeaders(None, None)
+        twin._fields = self._fields.copy()
+        twin._locked = self._locked
+        twin._layers = {name: layer.copy() for name, layer in self._layers.items()}
+        for layer in (twin, *twin._layers.values()):
+            layer._on_change = on_change
+        return twin
+
+
+class Defaults(_Options):
+    """The options of a client. Live: what is set here holds for every later call; checked when it is set."""
+
+    _table = CLIENT_OPTIONS
+    _where = "a client"
+
+    def __init__(self, built_in_headers: Mapping[str, str], given: Mapping[str, Any] | None = None) -> None:
+        state = self.__dict__
+        state["_version"] = 0
+        for option in CLIENT_OPTIONS.values():
+            state[option.name] = copy.copy(option.default)
+        headers = DefaultHeaders(None, self._touched)
+        headers.common.update(built_in_headers)
+        state["headers"] = headers
+        for name, value in (given or {}).items():
+            setattr(self, name, value)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        option = find_option(name, self._table, self._where)
+        if option.name == "headers":
+            self._set_headers(value)
+        else:
+            super().__setattr__(name, value)
+
+    def _set_headers(self, value: Any) -> None:
+        """A mapping may hold the layers: `{'common': {…}, 'post': {…}, 'X-Flat': '…'}`."""
+        headers: DefaultHeaders = self.__dict__["headers"]
+        headers.clear()
+        if isinstance(value, DefaultHeaders):
+            self.__dict__["headers"] = value.layered_copy(self._touched)
+        elif isinstance(value, Mapping):
+            for name, item in value.items():
+                headers.set(name, item)
+        else:
+            headers.update(value or ())
+        self._touched()
+
+    def _touched(self) -> None:
+        self.__dict__["_version"] += 1
+
+    def copied(self) -> Defaults:
+        """A copy as they stand now, headers and mappings included."""
+        twin = Defaults.__new__(Defaults)
+        for name, value in self.__dict__.items():
+            twin.__dict__[name] = dict(value) if isinstance(value, dict) else value
+        twin.__dict__["headers"] = self.headers.layered_copy(twin._touched)
+        return twin
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a client's defaults cannot be pickled: build a client where it is needed")
+
+
+def _no_such(holder: object, name: str) -> NoReturn:
+    if name.startswith("__"):
+        raise AttributeError(name)
+    try:
+        find_option(name, BY_NAME, "here")
+    except AtomHTTPOptionError as error:
+        raise AttributeError(f"{type(holder).__name__}: {error.message}") from None
+    raise AttributeError(f"{type(holder).__name__} has no option {name!r}")

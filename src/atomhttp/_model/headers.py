@@ -1,0 +1,269 @@
+"""Header fields: a case-insensitive multi-mapping of str to str (RFC 9110 section 5; axios's AxiosHeaders)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from typing import Any, Final
+
+from multidict import CIMultiDict
+
+from atomhttp._redact import redact_fields
+from atomhttp.errors import AtomHTTPOptionError
+from atomhttp.types import HeadersInput, HeaderValue
+
+_NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_VALUE: Final = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
+_Matcher = str | re.Pattern[str] | Callable[[str, str], bool] | None
+
+
+class Headers(MutableMapping[str, str]):
+    """Header fields in order. Names match whatever their case and keep the spelling that came first.
+
+    `headers[name]` joins several values by ", " (Set-Cookie: the first); `get_all(name)` lists them. Setting a list
+    sets one field line an item; None removes the field; False removes it and keeps it removed until it is set with
+    `rewrite=True`. Values may be str, int, float or bytes.
+
+    Raises:
+        AtomHTTPOptionError: ERR_BAD_OPTION_VALUE for CR, LF, NUL and other control characters, and for other types.
+    """
+
+    __slots__ = ("_fields", "_locked", "_on_change")
+
+    def __init__(self, headers: HeadersInput | None = None) -> None:
+        self._fields: CIMultiDict[str] = CIMultiDict()
+        self._locked: frozenset[str] = frozenset()
+        self._on_change: Callable[[], None] | None = None
+        if headers is not None:
+            self.update(headers)
+
+    @classmethod
+    def from_raw(cls, fields: Iterable[tuple[bytes, bytes]]) -> Headers:
+        """Received fields: UTF-8 where they are, else Latin-1 (which never fails)."""
+        headers = cls.__new__(cls)
+        headers._fields = CIMultiDict([(name.decode("ascii"), _decode(value)) for name, value in fields])
+        headers._locked = frozenset()
+        headers._on_change = None
+        return headers
+
+    # Reading
+
+    def __getitem__(self, name: str) -> str:
+        values = self._fields.getall(name)
+        return values[0] if len(values) == 1 or name.lower() == "set-cookie" else ", ".join(values)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The value as `headers[name]` gives it, or `default`."""
+        return self[name] if name in self._fields else default
+
+    def get_all(self, name: str) -> list[str]:
+        """Every value of `name`, one a field line; an empty list when there is none."""
+        return self._fields.getall(name, [])
+
+    def get_set_cookie(self) -> list[str]:
+        """Every Set-Cookie value: they cannot be joined (RFC 9110 section 5.3)."""
+        return self.get_all("set-cookie")
+
+    def has(self, name: str, matcher: _Matcher = None) -> bool:
+        """Whether the field is there (and its value matches: a substring, a pattern, or a function of value and name)."""
+        return name in self._fields and _matches(matcher, self[name], name)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name in self._fields
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys(_first_spellings(self._fields.keys())))
+
+    def __len__(self) -> int:
+        return len({name.lower() for name in self._fields})
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Headers):
+            return self._fields == other._fields
+        if isinstance(other, Mapping):
+            return self == Headers(other)
+        return NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]  # mutable
+
+    def multi_items(self) -> list[tuple[str, str]]:
+        """Every field line as (name, value), in order."""
+        return list(self._fields.items())
+
+    def to_json(self) -> dict[str, str | list[str]]:
+        """A plain dict; a field of several lines becomes a list (axios's `toJSON`)."""
+        plain: dict[str, str | list[str]] = {}
+        for name in self:
+            values = self._fields.getall(name)
+            plain[name] = values[0] if len(values) == 1 else values
+        return plain
+
+    def __repr__(self) -> str:
+        return f"Headers({redact_fields(self._fields.items())!r})"
+
+    # Writing
+
+    def __setitem__(self, name: str, value: HeaderValue) -> None:
+        self.set(name, value)
+
+    def set(self, name: str, value: HeaderValue, rewrite: bool | None = None) -> Headers:
+        """Sets a field. `rewrite`: None overwrites unless the field is locked, False only if absent, True always."""
+        key = _check_name(name).lower()
+        if (key in self._locked and rewrite is not True) or (rewrite is False and name in self._fields):
+            return self
+        if value is None or value is False:
+            self._fields.popall(name, None)
+            if value is False:
+                self._locked |= {key}
+        else:
+            values = _check_values(name, value)
+            self._locked -= {key}
+            spelling = next((known for known in self._fields if known.lower() == key), name)
+            if len(values) == 1:
+                self._fields[spelling] = values[0]
+            else:
+                self._fields.popall(name, None)
+                self._fields.extend([(spelling, item) for item in values])
+        self._changed()
+        return self
+
+    def append(self, name: str, value: HeaderValue) -> None:
+        """Adds a field line without touching those there."""
+        if value is not None and value is not False:
+            self._fields.extend([(_check_name(name), item) for item in _check_values(name, value)])
+            self._changed()
+
+    def update(self, headers: HeadersInput | None = None, /, **more: HeaderValue) -> None:  # type: ignore[override]  # more values
+        """Sets every field of `headers`: what is there under the same name is replaced, repeated pairs are kept."""
+        seen: set[str] = set()
+        for name, value in [*_pairs(headers or ()), *more.items()]:
+            key = _check_name(name).lower()
+            if key in seen and value is not None and value is not False:
+                self.append(name, value)
+            else:
+                seen.add(key)
+                self.set(name, value)
+
+    def __delitem__(self, name: str) -> None:
+        del self._fields[name]
+        self._changed()
+
+    def delete(self, name: str | Iterable[str], matcher: _Matcher = None) -> bool:
+        """Removes a field, or several; True when something was removed (axios's `delete`)."""
+        names = [name] if isinstance(name, str) else list(name)
+        found = [item for item in names if self.has(item, matcher)]
+        for item in found:
+            del self[item]
+        return bool(found)
+
+    def clear(self, matcher: _Matcher = None) -> bool:  # type: ignore[override]  # axios's returns whether it did
+        """Removes every field, or those whose name matches; True when something was removed."""
+        return self.delete([name for name in self if _matches(matcher, name, name)])
+
+    def concat(self, *others: HeadersInput | None) -> Headers:
+        """A new Headers: this one, updated by each of `others`."""
+        joined = self.copy()
+        for other in others:
+            joined.update(other)
+        return joined
+
+    def normalize(self, format: bool = False) -> Headers:
+        """Joins repeated fields under one spelling each; with `format`, names become Like-This."""
+        for name in list(self):
+            values = self._fields.popall(name)
+            spelling = "-".join(part.capitalize() for part in name.split("-")) if format else name
+            separate = name.lower() == "set-cookie"
+            self._fields.extend([(spelling, item) for item in (values if separate else [", ".join(values)])])
+        self._changed()
+        return self
+
+    def copy(self) -> Headers:
+        """An independent copy."""
+        twin = Headers.__new__(Headers)
+        twin._fields = self._fields.copy()
+        twin._locked = self._locked
+        twin._on_change = None
+        return twin
+
+    __copy__ = copy
+
+    def __deepcopy__(self, memo: object) -> Headers:
+        return self.copy()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_restore, (list(self._fields.items()), self._locked))
+
+    def _changed(self) -> None:
+        if self._on_change is not None:
+            self._on_change()
+
+
+def _restore(items: list[tuple[str, str]], locked: frozenset[str]) -> Headers:
+    headers = Headers()
+    headers._fields.extend(items)
+    headers._locked = locked
+    return headers
+
+
+def _pairs(headers: HeadersInput) -> Iterable[tuple[str, HeaderValue]]:
+    if isinstance(headers, Headers):
+        return headers.multi_items()
+    if isinstance(headers, Mapping):
+        return headers.items()
+    try:
+        return [(name, value) for name, value in headers]
+    except (TypeError, ValueError):
+        raise AtomHTTPOptionError(
+            f"headers: expected a mapping or (name, value) pairs, got {type(headers).__name__}", "ERR_BAD_OPTION_VALUE"
+        ) from None
+
+
+def _check_name(name: object) -> str:
+    if not isinstance(name, str) or _NAME.fullmatch(name) is None:
+        raise AtomHTTPOptionError(f"headers: not a field name: {name!r}"[:120], "ERR_BAD_OPTION_VALUE")
+    return name
+
+
+def _check_values(name: str, value: HeaderValue) -> list[str]:
+    items = value if isinstance(value, (list, tuple)) else [value]
+    return [_check_value(name, item) for item in items]
+
+
+def _check_value(name: str, value: object) -> str:
+    if isinstance(value, bytes):
+        value = _decode(value)
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str):
+        raise AtomHTTPOptionError(
+            f"headers: {name!r} must be str, int, float, bytes or a list of those, got {type(value).__name__}",
+            "ERR_BAD_OPTION_VALUE",
+        )
+    # A plain str: what a subclass's methods say later must not matter. Outer white space is not part of a value.
+    text = str.__str__(value).strip(" \t")
+    if _VALUE.fullmatch(text) is None:
+        raise AtomHTTPOptionError(f"headers: control character in the value of {name!r}", "ERR_BAD_OPTION_VALUE")
+    return text
+
+
+def _matches(matcher: _Matcher, value: str, name: str) -> bool:
+    if matcher is None:
+        return True
+    if isinstance(matcher, str):
+        return matcher.lower() in value.lower()
+    if isinstance(matcher, re.Pattern):
+        return matcher.search(value) is not None
+    return bool(matcher(value, name))
+
+
+def _first_spellings(names: Iterable[str]) -> Iterator[str]:
+    seen: dict[str, str] = {}
+    for name in names:
+        yield seen.setdefault(name.lower(), name)
+
+
+def _decode(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")

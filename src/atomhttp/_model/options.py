@@ -1,0 +1,379 @@
+"""The one table of options: names, types, defaults, scopes, merge rules. Everything else about options reads it.
+
+Every option has two spellings, Python's snake_case (its `name` in here) and axios's camelCase (`alias`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import ssl
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final, Literal, TypeAlias
+
+from atomhttp._model.headers import Headers
+from atomhttp._model.timeout import Timeout
+from atomhttp._redact import redact_value
+from atomhttp.errors import AtomHTTPOptionError
+
+Scope: TypeAlias = Literal["call", "client", "both"]
+Merge: TypeAlias = Literal["replace", "deep", "headers"]
+Check: TypeAlias = Callable[[str, Any], Any]
+
+
+class Option:
+    """One option: how it is spelt, where it may stand, what it may be, how a call's value meets the client's."""
+
+    __slots__ = ("alias", "check", "default", "doc", "merge", "name", "scope", "type", "unit")
+
+    def __init__(
+        self,
+        name: str,
+        type: str,
+        default: Any,
+        check: Check,
+        doc: str,
+        *,
+        alias: str | None = None,
+        scope: Scope = "both",
+        merge: Merge = "replace",
+        unit: str = "",
+    ) -> None:
+        self.name = name
+        self.alias = alias or _camel(name)
+        self.type = type
+        self.default = default
+        self.check = check
+        self.scope = scope
+        self.merge = merge
+        self.unit = unit
+        self.doc = doc
+
+    def __repr__(self) -> str:
+        return f"<Option {self.name} ({self.alias})>"
+
+
+def bad_value(name: str, value: object, expected: str) -> AtomHTTPOptionError:
+    """The error for a value of the wrong kind: it names the option, what was given and what was expected."""
+    shown = repr(redact_value(name, value))
+    return AtomHTTPOptionError(f"{name}: expected {expected}, got {shown[:80]}", "ERR_BAD_OPTION_VALUE")
+
+
+# Checks: each returns the value to keep, or raises.
+
+
+def _anything(name: str, value: Any) -> Any:
+    return value
+
+
+def _method(name: str, value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise bad_value(name, value, "an HTTP method such as 'GET'")
+    upper = value.upper()
+    if upper == "CONNECT":
+        raise AtomHTTPOptionError("method: CONNECT is made by the proxy option only", "ERR_BAD_OPTION_VALUE")
+    return upper if upper in STANDARD_METHODS else value
+
+
+def _url(name: str, value: Any) -> Any:
+    if value is None or isinstance(value, (int, float, bytes, Mapping)):
+        raise bad_value(name, value, "a URL (str, or an object whose str() is one)")
+    return value
+
+
+def _text_or_none(name: str, value: Any) -> Any:
+    if value is not None and not isinstance(value, str):
+        raise bad_value(name, value, "str or None")
+    return value
+
+
+def _flag(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise bad_value(name, value, "True or False")
+    return value
+
+
+def _callable_or_none(name: str, value: Any) -> Any:
+    if value is not None and not callable(value):
+        raise bad_value(name, value, "a callable or None")
+    return value
+
+
+def _count(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise bad_value(name, value, "a whole number, 0 or more")
+    return value
+
+
+def _positive(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise bad_value(name, value, "a whole number, 1 or more")
+    return value
+
+
+def _size_limit(name: str, value: Any) -> int:
+    if value is None:
+        return -1
+    if isinstance(value, bool) or not isinstance(value, int) or value < -1:
+        raise bad_value(name, value, "a number of bytes, or -1 for no limit")
+    return value
+
+
+def _seconds(name: str, value: Any) -> float | None:
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0):
+        raise bad_value(name, value, "seconds, a timedelta or None")
+    return value
+
+
+def _timeout(name: str, value: Any) -> Any:
+    Timeout.of(value)
+    return value
+
+
+def _headers(name: str, value: Any) -> Any:
+    return value if value is None or isinstance(value, Headers) else Headers(value)
+
+
+def _params(name: str, value: Any) -> Any:
+    if value is None or isinstance(value, (str, Mapping)):
+        return value
+    try:
+        return [(key, item) for key, item in value]
+    except (TypeError, ValueError):
+        raise bad_value(name, value, "a mapping, (name, value) pairs or str") from None
+
+
+def _mapping_or_none(name: str, value: Any) -> Any:
+    if value is not None and not isinstance(value, Mapping):
+        raise bad_value(name, value, "a mapping")
+    return value
+
+
+def _response_type(name: str, value: Any) -> Any:
+    if isinstance(value, str):
+        if value not in ("json", "text", "blob", "arraybuffer", "stream"):
+            raise bad_value(name, value, "'json', 'text', 'blob', 'arraybuffer', 'stream' or a type")
+    elif value is None or isinstance(value, (int, float, bytes, Mapping, list, tuple)):
+        raise bad_value(name, value, "'json', 'text', 'blob', 'arraybuffer', 'stream' or a type")
+    return value
+
+
+def _validate_status(name: str, value: Any) -> Any:
+    if value is None or value is True or (callable(value) and not isinstance(value, bool)):
+        return value
+    raise bad_value(name, value, "a callable(status) -> bool, True (200-299) or None (every status is returned)")
+
+
+def _path_or_none(name: str, value: Any) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, (str, Path)):
+        raise bad_value(name, value, "a path (str or Path) or None")
+    return os.fspath(value)
+
+
+def _socket_path(name: str, value: Any) -> str | None:
+    path = _path_or_none(name, value)
+    if path is not None and (not path or "\x00" in path[1:]):
+        raise bad_value(name, value, "the path of a unix socket")
+    return path
+
+
+def _paths(name: str, value: Any) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    items = [value] if isinstance(value, (str, Path)) else value
+    if not isinstance(items, (list, tuple, set, frozenset)):
+        raise bad_value(name, value, "a path or a list of paths")
+    return tuple(os.path.realpath(os.fspath(item)) for item in items)
+
+
+def _verify(name: str, value: Any) -> Any:
+    if isinstance(value, (bool, ssl.SSLContext)):
+        return value
+    if isinstance(value, (str, Path)):
+        return os.fspath(value)
+    raise bad_value(name, value, "True, False, the path of a CA file or directory, or an SSLContext")
+
+
+def _cert(name: str, value: Any) -> Any:
+    if value is None:
+        return None
+    if isinstance(value, (str, Path)):
+        return (os.fspath(value),)
+    if isinstance(value, (list, tuple)) and 1 <= len(value) <= 3 and all(isinstance(item, (str, Path)) for item in value):
+        return tuple(os.fspath(item) for item in value)
+    raise bad_value(name, value, "a path, or (certificate, key) or (certificate, key, password)")
+
+
+def _adapter(name: str, value: Any) -> Any:
+    if value is not None and not (callable(getattr(value, "send", None)) and callable(getattr(value, "close", None))):
+        raise bad_value(name, value, "an adapter: an object with async send(request) and async close()")
+    return value
+
+
+def _transitional(name: str, value: Any) -> Any:
+    _mapping_or_none(name, value)
+    for key, item in (value or {}).items():
+        if key not in ("silentJSONParsing", "clarifyTimeoutError", "forcedJSONParsing"):
+            raise AtomHTTPOptionError(f"transitional: unknown key {key!r}", "ERR_BAD_OPTION")
+        _flag(f"transitional.{key}", item)
+    return value
+
+
+STANDARD_METHODS: Final = frozenset("GET HEAD POST PUT PATCH DELETE OPTIONS TRACE QUERY".split())
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(part.capitalize() for part in rest)
+
+
+OPTIONS: Final[tuple[Option, ...]] = (
+    Option("url", "str", None, _url, "the URL; behind `baseURL` unless it is absolute", scope="call"),
+    Option("method", "str", "GET", _method, "the HTTP method", scope="call"),
+    Option("data", "any", None, _anything, "the body; what it is decides how it is sent", scope="call"),
+    Option("json", "any", None, _anything, "the body, sent as JSON whatever it is", scope="call"),
+    Option("form", "mapping or pairs", None, _anything, "the body, sent urlencoded", scope="call"),
+    Option("base_url", "str", None, _text_or_none, "stands in front of every relative URL", alias="baseURL"),
+    Option("params", "mapping, pairs or str", None, _params, "the query string's parameters", merge="deep"),
+    Option("headers", "mapping or pairs", None, _headers, "header fields", merge="headers"),
+    Option(
+        "timeout",
+        "number, timedelta, Timeout, mapping or None",
+        30,
+        _timeout,
+        "how long the whole call may take; `Timeout` sets phases; None or 0: for ever",
+        unit="seconds",
+    ),
+    Option(
+        "response_type",
+        '"json" "text" "blob" "arraybuffer" "stream" or a type',
+        "json",
+        _response_type,
+        "what `response.data` is",
+    ),
+    Option(
+        "validate_status",
+        "callable(status) -> bool, True or None",
+        None,
+        _validate_status,
+        "which statuses are returned and not raised; True: 200-299; None: every one",
+    ),
+    Option("max_body_length", "int", -1, _size_limit, "the largest request body; -1: no limit", unit="bytes"),
+    Option(
+        "max_content_length", "int", -1, _size_limit, "the largest response content, decompressed; -1: no limit", unit="bytes"
+    ),
+    Option("decompress", "bool", True, _flag, "decode gzip, deflate, br and zstd content"),
+    Option("response_encoding", "str or None", None, _text_or_none, "the charset of text, whatever the response says"),
+    Option("transitional", "mapping", None, _transitional, "axios's switches, of which `silentJSONParsing=False` is heeded"),
+    Option("socket_path", "path or None", None, _socket_path, "the unix socket to connect to instead of TCP"),
+    Option("allowed_socket_paths", "path, list of paths or None", None, _paths, "the only unix sockets that may be used"),
+    Option(
+        "verify", "bool, path or SSLContext", True, _verify, "verify certificates; a path: a CA file or directory to trust instead"
+    ),
+    Option("cert", "path or paths", None, _cert, "the client certificate: file, or (file, key) or (file, key, password)"),
+    Option("keep_alive", "bool", True, _flag, "keep connections for later requests"),
+    Option("adapter", "adapter or None", None, _adapter, "what sends requests; None: the network"),
+    Option("meta", "mapping", None, _mapping_or_none, "the caller's own marks, kept on `config.meta`", merge="deep"),
+    Option("allow_absolute_urls", "bool", True, _flag, "False: refuse a URL outside `baseURL`"),
+    Option("params_serializer", "callable, mapping or None", None, _anything, "how `params` become a query string"),
+    Option("json_encoder", "callable(value) -> bytes or str", None, _callable_or_none, "encodes JSON bodies"),
+    Option("json_decoder", "callable(bytes) -> any", None, _callable_or_none, "decodes JSON responses"),
+    Option("max_connections", "int", 100, _positive, "open connections at the most, in each pool", scope="client"),
+    Option(
+        "max_connections_per_origin", "int", 0, _count, "open connections to one origin; 0: no limit of its own", scope="client"
+    ),
+    Option(
+        "keep_alive_timeout",
+        "number",
+        4.0,
+        _seconds,
+        "how long an idle connection is kept; a server's Keep-Alive less 1 s wins",
+        scope="client",
+        unit="seconds",
+    ),
+    Option(
+        "connection_lifetime",
+        "number or None",
+        None,
+        _seconds,
+        "a connection older than this is not used again",
+        scope="client",
+        unit="seconds",
+    ),
+    Option(
+        "max_header_size", "int", 64 * 1024, _positive, "the largest response head, interim ones included", scope="client", unit="bytes"
+    ),
+)
+
+BY_NAME: Final[dict[str, Option]] = {
+    spelling: option for option in OPTIONS for spelling in (option.name, option.alias)
+}
+CALL_OPTIONS: Final = {spelling: option for spelling, option in BY_NAME.items() if option.scope != "client"}
+CLIENT_OPTIONS: Final = {spelling: option for spelling, option in BY_NAME.items() if option.scope != "call"}
+
+# What the same thing is called elsewhere.
+_ELSEWHERE: Final = {
+    "allow_redirects": "maxRedirects",
+    "follow_redirects": "maxRedirects",
+    "max_redirect": "maxRedirects",
+    "proxies": "proxy",
+    "files": "FormData (data=form)",
+    "content": "data",
+    "body": "data",
+    "stream": "response_type='stream'",
+    "ssl": "verify",
+    "raise_for_status": "validateStatus=True",
+    "query": "params",
+    "baseUrl": "baseURL",
+    "http_version": "http2",
+    "unix_socket": "socketPath",
+    "uds": "socketPath",
+    "limits": "maxConnections",
+}
+
+
+def find_option(name: object, table: Mapping[str, Option], where: str) -> Option:
+    """The option called `name` in either spelling.
+
+    Raises:
+        AtomHTTPOptionError: ERR_BAD_OPTION: no such option (with a suggestion), or it belongs elsewhere.
+    """
+    option = table.get(name)  # type: ignore[call-overload]  # any object may be looked up
+    if option is not None:
+        return option  # type: ignore[no-any-return]
+    known = BY_NAME.get(name)  # type: ignore[call-overload]
+    if known is not None:
+        place = "a client (constructor or defaults)" if known.scope == "client" else "a call"
+        raise AtomHTTPOptionError(f"{name}: belongs to {place}, not to {where}", "ERR_BAD_OPTION")
+    hint = _ELSEWHERE.get(str(name))
+    if hint is None:
+        close = difflib.get_close_matches(str(name), table, n=1, cutoff=0.6)
+        hint = close[0] if close else None
+    suggestion = f"; did you mean {hint}?" if hint else ""
+    raise AtomHTTPOptionError(f"unknown option {str(name)[:60]!r}{suggestion}", "ERR_BAD_OPTION")
+
+
+def check_options(given: Mapping[str, Any], table: Mapping[str, Option], where: str) -> dict[str, Any]:
+    """`given` under snake_case names, every value checked.
+
+    Raises:
+        AtomHTTPOptionError: for an unknown name, a wrong scope, a wrong value, or two spellings that disagree.
+    """
+    checked: dict[str, Any] = {}
+    for spelling, value in given.items():
+        option = find_option(spelling, table, where)
+        name = option.name
+        if name in checked and not _same(checked[name], value):
+            raise AtomHTTPOptionError(f"{name} and {option.alias} are one option, given twice with different values", "ERR_BAD_OPTION")
+        checked[name] = option.check(spelling, value)
+    return checked
+
+
+def _same(one: Any, other: Any) -> bool:
+    return one is other or bool(one == other)

@@ -1,0 +1,183 @@
+"""Request: what is sent, once every option has had its say. An adapter's argument and `response.request`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from atomhttp._model.headers import Headers
+from atomhttp._model.route import Route
+from atomhttp._model.timeout import Timeout
+from atomhttp._model.url import Target, parse_url
+from atomhttp._redact import redact_url
+from atomhttp.errors import AtomHTTPOptionError
+
+if TYPE_CHECKING:
+    from atomhttp._model.config import RequestConfig
+
+
+class Body(Protocol):
+    """Content that is not in memory: an async iterable of bytes.
+
+    Attributes:
+        length: its length in bytes, or None when unknown (then it is sent chunked).
+        replayable: whether it can be iterated a second time.
+    """
+
+    length: int | None
+    replayable: bool
+
+    def open(self) -> Any:
+        """A reader: `await read()` gives the next piece, b"" at the end; `close()`."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+
+
+class FieldBlock:
+    """Header fields that will not change any more, with what they say about framing taken out.
+
+    Shared by all requests that send the same fields; `encoded` is the network adapter's cache of their bytes.
+    """
+
+    __slots__ = ("content_length", "content_type", "encoded", "expects_continue", "fields", "host", "keep_alive")
+
+    def __init__(self, fields: Iterable[tuple[str, str]]) -> None:
+        self.fields: list[tuple[str, str]] = []
+        self.host: str | None = None
+        self.content_type: str | None = None
+        self.content_length: int | None = None
+        self.keep_alive = True
+        self.expects_continue = False
+        self.encoded: bytes | None = None
+        for name, value in fields:
+            if name.lower() in _FRAMING:
+                self._take_framing(name.lower(), value)
+            else:
+                self.fields.append((name, value))
+
+    def _take_framing(self, name: str, value: str) -> None:
+        """Fields by which the caller would frame or route the message: owned by the engine, or refused."""
+        if name == "host" and self.host is None:
+            self.host = value
+        elif name == "content-type":
+            self.content_type = value
+        elif name == "content-length" and value.isdecimal() and self.content_length in (None, int(value)):
+            self.content_length = int(value)
+        elif name == "connection" and value.lower() in ("close", "keep-alive"):
+            self.keep_alive = value.lower() != "close"
+        elif name == "expect" and value.lower() == "100-continue":
+            self.expects_continue = True
+        else:
+            raise AtomHTTPOptionError(
+                f"headers: {name}: {value[:40]!r} is not for the caller to set here: framing belongs to the engine",
+                "ERR_BAD_OPTION_VALUE",
+            )
+
+
+_FRAMING = frozenset(
+    ("host", "content-type", "content-length", "connection", "expect", "transfer-encoding", "upgrade", "te", "trailer")
+)
+
+
+class Request:
+    """One request, ready to be sent: encoded, validated, not changed afterwards.
+
+    Attributes:
+        method: the method, upper case where it is a standard one.
+        target: the URL, parsed.
+        body: the content: bytes (b"" when there is none), or a Body.
+        has_body: whether there is content, be it empty.
+        config: the options it was made from.
+        deadline: when the call runs out of time, on the driver's clock; None for never.
+    """
+
+    __slots__ = (
+        "block",
+        "body",
+        "config",
+        "content_type",
+        "deadline",
+        "driver",
+        "fresh",
+        "has_body",
+        "keep_alive",
+        "method",
+        "route",
+        "started",
+        "streaming",
+        "target",
+        "timeout",
+    )
+
+    def __init__(
+        self,
+        method: str,
+        target: Target,
+        route: Route,
+        block: FieldBlock,
+        config: RequestConfig,
+        driver: Any,
+        timeout: Timeout,
+        started: float,
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.route = route
+        self.block = block
+        self.config = config
+        self.driver = driver
+        self.timeout = timeout
+        self.started = started
+        self.deadline = None if timeout.total is None else started + timeout.total
+        self.body: bytes | Body = b""
+        self.has_body = False
+        self.content_type: str | None = None
+        self.keep_alive = True
+        self.streaming = False
+        # Asks for a connection that has served nobody yet.
+        self.fresh = False
+
+    @property
+    def url(self) -> str:
+        """The absolute URL, ASCII, without userinfo."""
+        return self.target.url
+
+    @property
+    def content_length(self) -> int | None:
+        """The length of the content in bytes, or None when it is unknown or there is none."""
+        if not self.has_body:
+            return None
+        return len(self.body) if isinstance(self.body, bytes) else self.body.length
+
+    @property
+    def headers(self) -> Headers:
+        """Every field that is sent, those of the content and its framing included."""
+        headers = Headers([("Host", self.block.host or self.target.authority)])
+        for name, value in self.block.fields:
+            headers.append(name, value)
+        if self.content_type is not None:
+            headers.set("Content-Type", self.content_type)
+        if self.content_length is not None:
+            headers.set("Content-Length", self.content_length)
+        elif self.has_body:
+            headers.set("Transfer-Encoding", "chunked")
+        return headers
+
+    def __repr__(self) -> str:
+        return f"<Request {self.method} {redact_url(self.url)}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A response is picklable with the description of its request, without the connection to this process.
+        state = (self.method, self.target.url, self.block.fields, self.content_type, self.has_body, self.config)
+        return (_restore, state)
+
+
+def _restore(
+    method: str, url: str, fields: list[tuple[str, str]], content_type: str | None, has_body: bool, config: Any
+) -> Request:
+    target = parse_url(url)
+    route = Route(target.scheme, target.host, target.port, None, True, None)
+    request = Request(method, target, route, FieldBlock(fields), config, None, Timeout(), 0.0)
+    request.content_type = content_type
+    request.has_body = has_body
+    return request

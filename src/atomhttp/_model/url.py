@@ -1,0 +1,179 @@
+"""URLs as requests need them. The only importer of `can_ada` (Ada, the WHATWG parser that Node uses).
+
+A URL is parsed once, by one parser, into a `Target`; pool key, Host field, TLS name and connect all take their parts
+from it and never look at the text again: two parsers that disagree are how filters are tricked (CVE-2021-41945's kind).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from urllib.parse import unquote
+
+import can_ada
+
+from atomhttp._model.route import Route
+from atomhttp._redact import redact_url
+from atomhttp.errors import AtomHTTPURLError
+
+DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+
+_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
+_ABSOLUTE: Final = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.\-]*:)?//")
+_FORBIDDEN: Final = re.compile(r"[\x00-\x1f\x7f\\]|^ | $")
+_ZONE_ID: Final = re.compile(r"//[^/?#]*\[[^\]/?#]*%")
+# RFC 1035 section 2.3.4; resolvers that got more have overflowed (CVE-2023-38545).
+MAX_HOST: Final = 255
+
+
+class Target:
+    """Where a request goes: an absolute http or https URL, taken apart.
+
+    Attributes:
+        url: the URL in ASCII, with its fragment, without userinfo.
+        scheme, host, port: `host` is an A-label or an address, IPv6 without brackets.
+        authority: the value of the Host field (RFC 9110 section 7.2).
+        path: the origin form of the request target, path and query (RFC 9112 section 3.2.1).
+        userinfo: (user name, password) from the URL, decoded, or None.
+        socket_path: the unix socket named by an `http+unix:` URL, or None.
+    """
+
+    __slots__ = ("authority", "heads", "host", "path", "port", "route", "scheme", "socket_path", "url", "userinfo")
+
+    def __init__(
+        self,
+        url: str,
+        scheme: str,
+        host: str,
+        port: int,
+        path: str,
+        userinfo: tuple[str, str] | None = None,
+        socket_path: str | None = None,
+    ) -> None:
+        self.url = url
+        self.scheme = scheme
+        self.host = host
+        self.port = port
+        self.path = path
+        self.userinfo = userinfo
+        self.socket_path = socket_path
+        # Filled in by those who send to it: the pool's key, and request heads by method.
+        self.route: Route | None = None
+        self.heads: dict[str, tuple[object, bytes]] = {}
+        name = f"[{host}]" if ":" in host else host
+        self.authority = name if port == DEFAULT_PORTS[scheme] else f"{name}:{port}"
+
+    @property
+    def origin(self) -> tuple[str, str, int]:
+        """(scheme, host, port): RFC 9110 section 4.3.1."""
+        return (self.scheme, self.host, self.port)
+
+    def __repr__(self) -> str:
+        return f"<Target {redact_url(self.url)}>"
+
+
+def is_absolute(url: str) -> bool:
+    """Whether `url` names its own host: `scheme://…` or `//…`."""
+    return _ABSOLUTE.match(url) is not None
+
+
+def join_url(base: str | None, url: str, allow_absolute: bool = True) -> str:
+    """`url` behind `base`, as axios joins them: by string, with one slash between (not RFC 3986 resolution).
+
+    The base's query stays in front of the url's. `//host` takes the base's scheme.
+
+    Raises:
+        AtomHTTPURLError: ERR_INVALID_URL, when an absolute `url` leaves the base and `allow_absolute` is False.
+    """
+    if is_absolute(url):
+        if url.startswith("//"):
+            url = f"{base.partition('://')[0] if base else 'http'}:{url}"
+        if base and not allow_absolute and not _is_below(base, url):
+            raise AtomHTTPURLError(f"{redact_url(url)}: outside the baseURL, and allowAbsoluteUrls is False")
+        return url
+    if not base:
+        return url
+    if not url:
+        return base
+    base, _, fragment = base.partition("#")
+    path, mark, query = url.partition("?")
+    base, _, base_query = base.partition("?")
+    joined = f"{base.rstrip('/')}/{path.lstrip('/')}" if path or mark else base
+    if not allow_absolute and not _is_below(base, joined):
+        raise AtomHTTPURLError(f"{redact_url(url)}: outside the baseURL, and allowAbsoluteUrls is False")
+    queries = "&".join(part for part in (base_query, query) if part)
+    return f"{joined}?{queries}" if queries else joined
+
+
+def _is_below(base: str, url: str) -> bool:
+    """Same origin, and the same path prefix once dot segments are gone."""
+    inner, outer = parse_url(url), parse_url(base)
+    prefix = outer.path.partition("?")[0].rstrip("/") + "/"
+    return inner.origin == outer.origin and f"{inner.path.partition('?')[0]}/".startswith(prefix)
+
+
+def append_query(url: str, query: str) -> str:
+    """`url` with `query` added to what it has; its fragment goes (it is never sent, and axios drops it here)."""
+    if not query:
+        return url
+    url = url.partition("#")[0]
+    return f"{url}{'&' if '?' in url else '?'}{query}"
+
+
+def parse_url(url: str) -> Target:
+    """Takes an absolute URL apart.
+
+    Raises:
+        AtomHTTPURLError: ERR_INVALID_URL; the message says why and hides userinfo and secrets.
+    """
+    _check_spelling(url)
+    socket_path = None
+    if url[:10].lower() in ("http+unix:", "http+unix/"):
+        socket_path, url = _split_unix_url(url)
+    try:
+        parsed = can_ada.parse(url)
+    except (ValueError, UnicodeError):
+        raise AtomHTTPURLError(f"not a URL: {redact_url(url)!r}") from None
+    scheme = parsed.protocol[:-1]
+    if scheme not in DEFAULT_PORTS:
+        raise AtomHTTPURLError(f"{redact_url(url)!r}: the scheme {scheme!r} is not supported, only http and https are")
+    host = parsed.hostname
+    if not host or len(host) > MAX_HOST:
+        raise AtomHTTPURLError(f"{redact_url(url)!r}: {'no host' if not host else 'the host is too long'}")
+    userinfo = (unquote(parsed.username), unquote(parsed.password)) if parsed.has_credentials() else None
+    path = parsed.pathname + parsed.search
+    return Target(
+        url=f"{scheme}://{parsed.host}{path}{parsed.hash}",
+        scheme=scheme,
+        host=host[1:-1] if host[0] == "[" else host,
+        port=int(parsed.port) if parsed.port else DEFAULT_PORTS[scheme],
+        path=path,
+        userinfo=userinfo,
+        socket_path=socket_path,
+    )
+
+
+def _check_spelling(url: str) -> None:
+    """What a WHATWG parser would quietly mend and a person, a filter or a log would read otherwise is refused."""
+    shown = repr(redact_url(url[:200]))
+    if _FORBIDDEN.search(url):
+        raise AtomHTTPURLError(f"{shown}: control characters, outer blanks and backslashes are not allowed in a URL")
+    if not is_absolute(url):
+        if _SCHEME.match(url):
+            raise AtomHTTPURLError(f"{shown}: a scheme must be followed by // and a host")
+        raise AtomHTTPURLError(f"{shown}: not an absolute URL; give one, or set baseURL")
+    if url.startswith("//"):
+        raise AtomHTTPURLError(f"{shown}: the scheme is missing")
+    if url[url.index("//") + 2 :][:1] in ("/", "?", "#", ""):
+        raise AtomHTTPURLError(f"{shown}: the host is missing")
+    if _ZONE_ID.search(url):
+        raise AtomHTTPURLError(f"{shown}: zone ids cannot stand in a URL; connect by localAddress or a name instead")
+
+
+def _split_unix_url(url: str) -> tuple[str, str]:
+    """`http+unix://%2Frun%2Fx.sock/path` as the socket's path and an ordinary URL."""
+    encoded, slash, rest = url.partition("://")[2].partition("/")
+    path = unquote(encoded)
+    if not path.startswith(("/", "\x00")) or "\x00" in path[1:]:
+        raise AtomHTTPURLError(f"{url!r}: expected http+unix:// and the socket's absolute path, percent-encoded")
+    return path, f"http://localhost{slash}{rest}"

@@ -1,0 +1,72 @@
+"""Drivers: the only code that knows how the process waits. One file a way of waiting.
+
+Everything else awaits what `Driver.waiter()` gives, so the same coroutines run under an event loop and without one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Generator
+from typing import Any, Protocol, TypeVar
+
+from atomhttp._net.reactor import Reactor
+from atomhttp._net.threads import run_blocking
+
+T = TypeVar("T")
+
+
+class Waiter(Protocol):
+    """Something one coroutine awaits and somebody else completes, once."""
+
+    def done(self) -> bool: ...
+    def cancelled(self) -> bool: ...
+    def set_result(self, result: Any, /) -> None: ...
+    def set_exception(self, error: BaseException, /) -> None: ...
+    def exception(self) -> BaseException | None: ...
+    def __await__(self) -> Generator[Any, Any, Any]: ...
+
+
+class Driver(Protocol):
+    """How one event loop, or one synchronous unit, waits.
+
+    Attributes:
+        reactor: its sockets and timers.
+        now: the clock, in seconds; every time in the engine is read from it.
+        waiter: makes a Waiter.
+        pool_scope: drivers with the same scope may hand connections to each other (synchronous units do).
+    """
+
+    reactor: Reactor
+    now: Callable[[], float]
+    waiter: Callable[[], Waiter]
+    pool_scope: object
+
+    def watch(self) -> None:
+        """The reactor holds a descriptor: call its `run_ready` when its poller is ready."""
+
+    def unwatch(self) -> None:
+        """The reactor holds no descriptor any more."""
+
+    def arm(self, due: float) -> None:
+        """Call the reactor's `run_timers` at `due`; replaces what was armed."""
+
+    def disarm(self) -> None:
+        """No timer is left."""
+
+    def is_closed(self) -> bool:
+        """Whether nothing will ever be served here again."""
+
+    def check(self) -> None:
+        """Raises RuntimeError when the caller does not run where this driver waits."""
+
+    def run_soon(self, function: Callable[[], None]) -> None:
+        """Calls `function` at once when the caller runs where this driver waits, else by `call_soon`."""
+
+    def call_soon(self, function: Callable[[], None]) -> None:
+        """Calls `function` in the thread that serves the reactor, from any thread."""
+
+    async def run_blocking(self, function: Callable[..., T], *arguments: Any) -> T:
+        """`function(*arguments)` on a daemon thread of ours."""
+        return await run_blocking(self, function, *arguments)
+
+    async def foreign(self, awaitable: Awaitable[T], due: float | None) -> T:
+        """Awaits what belongs to the caller, until `due` at the latest (then: the built-in TimeoutError)."""

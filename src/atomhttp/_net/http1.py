@@ -1,0 +1,408 @@
+"""An HTTP/1.1 connection: one engine joined to one stream, serving one call at a time.
+
+Theory of operation. The connection is the reactor's handler for its socket and is always in one of these conditions:
+
+    idle      `call` is None, kept by the pool, watched. Application data or the end of the stream closes it;
+              TLS's own messages (session tickets come long after the handshake) do not.
+    busy      `call` is set. Bytes become events, events fill the call, its coroutine is woken.
+    paused    busy, but the consumer is behind: not watched, so the peer is held back by its own window.
+    closed    for good.
+
+It becomes idle in one place, `_finish`, and only when the response ended by our own framing, the request was written
+whole, not a byte was left over, and nobody asked for `close`. Everything else closes it. Errors of the socket are
+judged by reading: after a failed send the peer's 413 may still be there to read.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import socket
+import ssl
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from atomhttp._net.call import Call
+from atomhttp._net.pollers import IN, OUT
+from atomhttp._net.stream import Stream
+from atomhttp._wire.events import EndOfMessage, ResponseHead
+from atomhttp._wire.http1 import Http1Engine
+from atomhttp.errors import AtomHTTPNetworkError, AtomHTTPProtocolError, AtomHTTPTLSError
+
+if TYPE_CHECKING:
+    from atomhttp._net.reactor import Reactor
+
+_logger = logging.getLogger("atomhttp.connection")
+
+# Content that a stream may hold before its connection is paused.
+HIGH_WATER: Final = 256 * 1024
+# What is handed on in one piece.
+SLICE: Final = 64 * 1024
+# Drained this recently, and in the same pass of the reactor: no need to look for surplus bytes again.
+FRESH: Final = 0.001
+
+
+class Owner(Protocol):
+    """Who keeps the connection when it is idle (the pool)."""
+
+    def release(self, connection: Http1Connection) -> None: ...
+    def forget(self, connection: Http1Connection) -> None: ...
+
+
+class Http1Connection:
+    """See the module's docstring. Owned by a pool, used by one call, driven by the reactor."""
+
+    __slots__ = (
+        "_batch",
+        "_engine",
+        "_fd",
+        "_mask",
+        "_owner",
+        "_reset_by",
+        "_stream",
+        "_unsent",
+        "bucket",
+        "call",
+        "closed",
+        "created",
+        "expires",
+        "idle_since",
+        "keep_alive_timeout",
+        "reactor",
+        "served",
+    )
+
+    def __init__(self, stream: Stream, owner: Owner, bucket: Any, max_header_size: int, now: float) -> None:
+        self._stream = stream
+        self._owner = owner
+        self._engine = Http1Engine(max_header_size)
+        self._fd = stream.fileno()
+        self._mask = 0
+        self._unsent: memoryview | None = None
+        self._batch = -1
+        self._reset_by: OSError | None = None
+        self.reactor: Reactor | None = None
+        self.bucket = bucket
+        self.call: Call | None = None
+        self.closed = False
+        self.created = now
+        self.idle_since = now
+        self.expires = now
+        self.keep_alive_timeout: float | None = None
+        self.served = 0
+
+    def __repr__(self) -> str:
+        state = "closed" if self.closed else "idle" if self.call is None else "busy"
+        return f"<Http1Connection {state}, {self.served} served>"
+
+    # Where it is watched
+
+    def attach(self, reactor: Reactor) -> None:
+        """Has `reactor` watch it; a connection may change its reactor between calls (synchronous units)."""
+        if self.reactor is not reactor:
+            self.detach()
+            self.reactor = reactor
+            self._batch = -1
+        self._watch(IN)
+
+    def detach(self) -> None:
+        """Nobody watches it."""
+        self._watch(0)
+        self.reactor = None
+
+    def _watch(self, mask: int) -> None:
+        if mask == self._mask:
+            return
+        reactor = self.reactor
+        assert reactor is not None
+        if not mask:
+            reactor.unregister(self._fd)
+        elif self._mask:
+            reactor.modify(self._fd, mask)
+        else:
+            reactor.register(self._fd, mask, self)
+        self._mask = mask
+
+    def is_usable(self, now: float) -> bool:
+        """Whether an idle connection can take a call: alive, not too old, and not a byte has come that nobody asked for."""
+        if self.closed:
+            return False
+        if self.expires <= now:
+            self.close()
+            return False
+        reactor = self.reactor
+        if reactor is None or self._batch != reactor.batch or now - self.idle_since > FRESH:
+            self._look()
+        return not self.closed
+
+    def _look(self) -> None:
+        """Reads what the reactor may not have come to yet."""
+        buffer = self.reactor.buffer if self.reactor is not None else memoryview(bytearray(16 * 1024))
+        try:
+            size = self._stream.receive(buffer)
+        except (OSError, ssl.SSLError):
+            size = 0
+        if size is not None or self._stream.pending:
+            self.close()
+
+    # One exchange
+
+    def start(self, call: Call, method: str, data: bytes) -> None:
+        """Begins an exchange: `data` is the head, and the content when that is small and known."""
+        self.call = call
+        call.connection = self
+        self.served += 1
+        self._engine.expect(method)
+        self.write(data)
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Sends `data` as far as the socket takes it; the rest follows when it can. Nothing else may be unsent."""
+        if self._reset_by is not None:
+            return
+        try:
+            sent = self._stream.send(data)
+        except OSError as error:
+            self._cannot_write(error)
+            return
+        if sent != len(data):
+            self._unsent = memoryview(data)[sent:]
+            self._flush()
+        elif self._stream.unflushed:
+            self._watch(IN | OUT)
+
+    @property
+    def writable(self) -> bool:
+        """Whether all that was written has left."""
+        return self._unsent is None and not self._stream.unflushed
+
+    def _flush(self) -> None:
+        stream = self._stream
+        try:
+            if stream.flush():
+                while self._unsent is not None:
+                    sent = stream.send(self._unsent)
+                    if not sent:
+                        break
+                    self._unsent = self._unsent[sent:] if sent < len(self._unsent) else None
+        except OSError as error:
+            self._cannot_write(error)
+            return
+        if not self.writable:
+            self._watch(IN | OUT)
+            return
+        if self._mask:
+            self._watch(IN)
+        if self.call is not None and self.call.uploading:
+            self.call.wake()
+
+    def _cannot_write(self, error: OSError) -> None:
+        """The peer takes no more. Why, it may have said already: reading tells."""
+        self._reset_by = error
+        self._unsent = None
+        if self._mask:
+            self._watch(IN)
+        if self.call is not None and self.call.uploading:
+            self.call.wake()
+
+    @property
+    def write_failed(self) -> bool:
+        return self._reset_by is not None
+
+    # The reactor's side
+
+    def on_ready(self, mask: int) -> None:
+        if mask & OUT and not self.writable:
+            self._flush()
+        if mask & ~OUT and self._mask:
+            self._receive()
+
+    def fail(self, error: BaseException) -> None:
+        """Closes the connection; its call ends with `error`."""
+        call = self.call
+        self.close()
+        if call is not None:
+            call.interrupt(error)
+
+    def abandon(self) -> None:
+        """The loop is gone or the process forked: only our copy of the descriptor is closed."""
+        self.closed = True
+        self._mask = 0
+        self._stream.sock.close()
+
+    def _receive(self) -> None:
+        stream = self._stream
+        reactor = self.reactor
+        assert reactor is not None
+        buffer = reactor.buffer
+        while True:
+            try:
+                size = stream.receive(buffer)
+            except OSError as error:
+                self._lost(error)
+                return
+            if size is None:
+                return
+            if not size:
+                self._ended()
+                return
+            try:
+                if size <= SLICE:
+                    self._take(bytes(buffer[:size]))
+                else:
+                    for start in range(0, size, SLICE):
+                        self._take(bytes(buffer[start : min(start + SLICE, size)]))
+            except AtomHTTPProtocolError as error:
+                self._broken(error)
+                return
+            if not stream.pending or not self._mask:
+                return
+
+    def _take(self, data: bytes) -> None:
+        call = self.call
+        if call is None:
+            if not self.closed:
+                _logger.debug("%r: bytes that belong to no response; closed", self)
+                self.close()
+            return
+        for event in self._engine.receive(data):
+            kind = type(event)
+            if kind is bytes:
+                call.chunks.append(event)  # type: ignore[arg-type]
+                if call.streaming:
+                    self._hand_on(call, len(event))  # type: ignore[arg-type]
+            elif kind is ResponseHead:
+                self._take_head(call, event)  # type: ignore[arg-type]
+            else:
+                assert isinstance(event, EndOfMessage)
+                call.trailers = event.trailers
+                self._finish(call)
+        if call.phase_due is not None:
+            call.phase_due = call.driver.now() + call.phase_limit
+
+    def _take_head(self, call: Call, head: ResponseHead) -> None:
+        if head.interim:
+            if head.status == 100:
+                call.continued = True
+                if call.uploading:
+                    call.wake()
+            return
+        call.head = head
+        call.first_at = call.driver.now()
+        if call.streaming or call.uploading:
+            call.wake()
+
+    def _hand_on(self, call: Call, size: int) -> None:
+        call.buffered += size
+        call.wake()
+        if call.buffered > HIGH_WATER and not call.uploading:
+            self._watch(0)
+
+    def resume(self) -> None:
+        """The consumer has caught up: watch again, after what TLS still holds."""
+        if self.closed or self._mask or self.reactor is None:
+            return
+        self._watch(IN if self.writable else IN | OUT)
+        if self._stream.pending:
+            self._receive()
+
+    def _finish(self, call: Call) -> None:
+        """The response is complete: the only way back into the pool."""
+        call.ended = True
+        call.ended_at = now = call.driver.now()
+        call.connection = None
+        self.call = None
+        engine = self._engine
+        if (
+            engine.reusable
+            and call.keep_alive
+            and not call.uploading
+            and self._unsent is None
+            and self._reset_by is None
+            and not self._stream.pending
+            and not self._stream.unflushed
+            and not self.closed
+        ):
+            assert call.head is not None
+            assert self.reactor is not None
+            self.keep_alive_timeout = call.head.keep_alive_timeout
+            self.idle_since = now
+            self._batch = self.reactor.batch
+            self._owner.release(self)
+        else:
+            self.close()
+        call.wake()
+
+    # Ends
+
+    def _ended(self) -> None:
+        """The peer has closed its side."""
+        call = self.call
+        if call is None:
+            self.close()
+            return
+        try:
+            for _ in self._engine.receive_eof(self._stream.clean_eof):
+                self._finish(call)
+                return
+        except AtomHTTPProtocolError as error:
+            self._broken(error)
+            return
+        self._lost(self._reset_by or ConnectionResetError(errno.ECONNRESET, "closed by the peer"))
+
+    def _lost(self, error: OSError) -> None:
+        call = self.call
+        if call is None:
+            self.close()
+        elif call.head is None and isinstance(error, ssl.SSLError):
+            self.fail(AtomHTTPTLSError(f"TLS failed: {(error.reason or str(error)).replace('_', ' ').lower()}"))
+        else:
+            self.fail(self._network_error(error, call))
+
+    def _network_error(self, error: OSError, call: Call) -> AtomHTTPNetworkError:
+        code = errno.errorcode.get(error.errno or 0, "ECONNRESET")
+        fresh = call.head is None and not call.chunks
+        reused = fresh and self.served > 1
+        when = "before a response came" if fresh else "in the middle of the response"
+        sent = "maybe"
+        problem = AtomHTTPNetworkError(
+            f"the connection was lost {when}: {error.strerror or error}", code, request_sent=sent, reused=reused
+        )
+        problem.__cause__ = error
+        return problem
+
+    def _broken(self, error: AtomHTTPProtocolError) -> None:
+        """The peer broke HTTP. What it did after the end of a message harms nobody but itself."""
+        call = self.call
+        if call is not None:
+            error.request_sent = "yes"
+            self.fail(error)
+        else:
+            self.close()
+
+    def shut(self) -> None:
+        """Ends it from another thread: whoever waits on it finds the end of the stream."""
+        try:
+            self._stream.sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            # Expected: it has ended already.
+            return
+
+    def close(self) -> None:
+        """Closes for good. The call that was served here, if any, is not told: that is `fail`."""
+        if self.closed:
+            return
+        self.closed = True
+        call, self.call = self.call, None
+        if call is not None:
+            call.connection = None
+        self._unsent = None
+        if self._reset_by is None:
+            self._stream.shutdown()
+        reactor = self.reactor
+        sock = self._stream.sock
+        if reactor is not None:
+            self._watch(0)
+            reactor.close(sock)
+        else:
+            sock.close()
+        self._owner.forget(self)
+

@@ -1,0 +1,421 @@
+"""The connections of one client in one event loop, or of one synchronous client in all its threads.
+
+Theory of operation. Every connection, and every one being made, is counted in `_open` from the moment it is decided
+upon until it is closed. An idle one lies in its route's bucket, newest last (the newest is the least likely to have
+been closed by the peer). Who cannot be served waits as a `Ticket` in the bucket's queue; whenever a connection comes
+free or is closed, `_serve_waiters` gives what there is to the oldest ticket that can use it. A connection, or a place
+to open one, belongs to the ticket the moment it is given: a ticket whose call has meanwhile been cancelled passes it on.
+
+Decisions are in `pool_policy`; here is the bookkeeping. One lock guards it all, held for microseconds and never across
+an await.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import threading
+import weakref
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+from atomhttp._model.route import Route
+from atomhttp._net.call import Call
+from atomhttp._net.connect import connect
+from atomhttp._net.http1 import Http1Connection
+from atomhttp._net.pool_policy import Decision, Facts, decide, oldest_servable
+from atomhttp._net.stream import Stream
+from atomhttp.errors import AtomHTTPClosedError, AtomHTTPTimeoutError
+
+if TYPE_CHECKING:
+    from atomhttp._net.drivers import Driver
+    from atomhttp._net.reactor import Reactor
+
+_logger = logging.getLogger("atomhttp.pool")
+_pools: weakref.WeakSet[Pool] = weakref.WeakSet()
+
+# Seconds by which we stop using a connection before the server says that it will close it.
+KEEP_ALIVE_MARGIN: Final = 1.0
+
+
+class PoolLimits:
+    """How many connections, how large a head, how long idle. Sizes in bytes, times in seconds."""
+
+    __slots__ = ("connections", "connections_per_origin", "keep_alive_timeout", "lifetime", "max_header_size")
+
+    def __init__(
+        self,
+        connections: int = 100,
+        connections_per_origin: int = 0,
+        keep_alive_timeout: float | None = 4.0,
+        lifetime: float | None = None,
+        max_header_size: int = 64 * 1024,
+    ) -> None:
+        self.connections = connections
+        self.connections_per_origin = connections_per_origin
+        self.keep_alive_timeout = keep_alive_timeout
+        self.lifetime = lifetime
+        self.max_header_size = max_header_size
+
+
+class Bucket:
+    """The connections of one route."""
+
+    __slots__ = ("idle", "open", "route", "waiting")
+
+    def __init__(self, route: Route) -> None:
+        self.route = route
+        self.idle: deque[Http1Connection] = deque()
+        self.open = 0
+        self.waiting: deque[Ticket] = deque()
+
+
+class Ticket:
+    """A place in a queue, and what was given for it: a connection, or (None) the right to open one."""
+
+    __slots__ = ("call", "connection", "given", "number")
+
+    def __init__(self, number: int, call: Call) -> None:
+        self.number = number
+        self.call = call
+        self.given = False
+        self.connection: Http1Connection | None = None
+
+
+class Pool:
+    """See the module's docstring.
+
+    Args:
+        limits: what it may hold.
+        driver: the driver whose reactor watches idle connections; None for the units of a synchronous client, which
+            take connections along.
+    """
+
+    def __init__(
+        self,
+        limits: PoolLimits,
+        driver: Driver | None,
+        connect: Callable[[Route, Call], Awaitable[Stream]] = connect,
+    ) -> None:
+        self.limits = limits
+        self.driver = driver
+        self._connect = connect
+        self._numbers = itertools.count()
+        self.slot: Any = None
+        self._reset()
+        _pools.add(self)
+
+    def _reset(self) -> None:
+        self.closed = False
+        self._lock = threading.Lock()
+        self._buckets: dict[Route, Bucket] = {}
+        self._queues: dict[Bucket, None] = {}
+        self._connections: set[Http1Connection] = set()
+        self._connecting: set[Call] = set()
+        self._open = 0
+        self._idle = 0
+
+    # Taking
+
+    def take(self, route: Route, reactor: Reactor, now: float) -> Http1Connection | None:
+        """An idle connection of `route`, at once, or None."""
+        bucket = self._buckets.get(route)
+        if bucket is None:
+            return None
+        while bucket.idle:
+            with self._lock:
+                if not bucket.idle:
+                    return None
+                connection = bucket.idle.pop()
+                self._idle -= 1
+            if connection.is_usable(now):
+                if connection.reactor is not reactor:
+                    connection.attach(reactor)
+                return connection
+        return None
+
+    async def acquire(self, route: Route, call: Call, fresh: bool = False) -> Http1Connection:
+        """A connection of `route` for `call`; `fresh` asks for a new one.
+
+        Raises:
+            AtomHTTPClosedError, AtomHTTPNetworkError, AtomHTTPTimeoutError.
+        """
+        began = call.driver.now()
+        while True:
+            connection = None if fresh else self.take(route, call.driver.reactor, call.driver.now())
+            if connection is None:
+                bucket, ticket, evicted = self._admit(route, call, fresh)
+                if evicted is not None:
+                    evicted.close()
+                if ticket is not None:
+                    connection = await self._wait(bucket, ticket)
+                call.pool_wait = call.driver.now() - began
+                if connection is None:
+                    return await self._open_connection(bucket, call)
+            # It may have been closed between the grant and now; then nothing is held, and the turn is taken again.
+            if connection.is_usable(call.driver.now()):
+                connection.attach(call.driver.reactor)
+                return connection
+
+    def _admit(self, route: Route, call: Call, fresh: bool) -> tuple[Bucket, Ticket | None, Http1Connection | None]:
+        """Decides for a call that found nothing idle: it has a place to open (no ticket), or it queues."""
+        with self._lock:
+            if self.closed:
+                raise closed_error()
+            bucket = self._buckets.get(route)
+            if bucket is None:
+                bucket = self._buckets[route] = Bucket(route)
+            decision = decide(self._facts(bucket, 0 if fresh else len(bucket.idle)))
+            if decision is Decision.OPEN:
+                self._count(bucket, 1)
+                return bucket, None, None
+            if decision is Decision.EVICT_THEN_OPEN:
+                victim = self._pop_oldest_idle()
+                self._count(bucket, 1)
+                return bucket, None, victim
+            ticket = Ticket(next(self._numbers), call)
+            bucket.waiting.append(ticket)
+            self._queues[bucket] = None
+        # What came free in between belongs to whoever is first.
+        self._serve_waiters()
+        return bucket, ticket, None
+
+    async def _wait(self, bucket: Bucket, ticket: Ticket) -> Http1Connection | None:
+        call = ticket.call
+        reactor = call.driver.reactor
+        shared = self.driver is None
+        call.enter("pool", call.timeout.pool)
+        if shared:
+            reactor.expect_calls()
+        try:
+            while not ticket.given:
+                await call.wait()
+        except BaseException as error:
+            with self._lock:
+                if not ticket.given:
+                    bucket.waiting.remove(ticket)
+                    self._forget_queue(bucket)
+            if ticket.given:
+                self._pass_on(bucket, ticket)
+            if isinstance(error, AtomHTTPTimeoutError):
+                error.message += f" ({self._describe()})"
+            raise
+        finally:
+            if shared:
+                reactor.calls_done()
+        return ticket.connection
+
+    def _describe(self) -> str:
+        streams = sum(1 for item in list(self._connections) if item.call is not None and item.call.streaming)
+        return f"{self._open - self._idle} connections busy of {self.limits.connections}, {streams} of them unread streams"
+
+    async def _open_connection(self, bucket: Bucket, call: Call) -> Http1Connection:
+        self._connecting.add(call)
+        reactor = call.driver.reactor
+        if self.driver is None:
+            reactor.expect_calls()
+        try:
+            stream = await self._connect(bucket.route, call)
+        except BaseException:
+            self._give_up_place(bucket)
+            raise
+        finally:
+            self._connecting.discard(call)
+            if self.driver is None:
+                reactor.calls_done()
+        now = call.driver.now()
+        connection = Http1Connection(stream, self, bucket, self.limits.max_header_size, now)
+        with self._lock:
+            closed = self.closed
+            self._connections.add(connection)
+        if closed:
+            connection.close()
+            raise closed_error()
+        connection.expires = now + 1
+        connection.attach(call.driver.reactor)
+        return connection
+
+    # Giving back (the connection's side)
+
+    def release(self, connection: Http1Connection) -> None:
+        """The connection has finished an exchange and can take another."""
+        limits = self.limits
+        now = connection.idle_since
+        announced = connection.keep_alive_timeout
+        keep = limits.keep_alive_timeout if announced is None else announced - KEEP_ALIVE_MARGIN
+        expires = now + keep if keep is not None else now + 1e9
+        if limits.lifetime is not None:
+            expires = min(expires, connection.created + limits.lifetime)
+        if expires <= now or self.closed:
+            connection.close()
+            return
+        connection.expires = expires
+        driver = self.driver
+        if driver is None:
+            connection.detach()
+        bucket = connection.bucket
+        with self._lock:
+            bucket.idle.append(connection)
+            self._idle += 1
+        if self._queues:
+            self._serve_waiters()
+        elif driver is not None:
+            if self.slot is None:
+                driver.reactor.timers.add(self, expires)
+        elif bucket.idle[0].expires <= now:
+            self._close_expired(now)
+
+    def forget(self, connection: Http1Connection) -> None:
+        """The connection has closed."""
+        with self._lock:
+            if connection not in self._connections:
+                return
+            self._connections.discard(connection)
+            bucket: Bucket = connection.bucket
+            if connection in bucket.idle:
+                bucket.idle.remove(connection)
+                self._idle -= 1
+            self._count(bucket, -1)
+        if self._queues:
+            self._serve_waiters()
+
+    def _give_up_place(self, bucket: Bucket) -> None:
+        with self._lock:
+            self._count(bucket, -1)
+        if self._queues:
+            self._serve_waiters()
+
+    def _pass_on(self, bucket: Bucket, ticket: Ticket) -> None:
+        """A grant that met a cancellation in the same tick."""
+        connection = ticket.connection
+        if connection is None:
+            self._give_up_place(bucket)
+        elif not connection.closed:
+            with self._lock:
+                bucket.idle.append(connection)
+                self._idle += 1
+            self._serve_waiters()
+
+    # Waiters
+
+    def _serve_waiters(self) -> None:
+        """Gives away what there is, oldest ticket first."""
+        while True:
+            victim = None
+            with self._lock:
+                turn = oldest_servable(
+                    (bucket.waiting[0].number, self._facts(bucket, len(bucket.idle))) for bucket in self._queues
+                )
+                if turn is None:
+                    return
+                number, decision = turn
+                bucket = next(item for item in self._queues if item.waiting[0].number == number)
+                ticket = bucket.waiting.popleft()
+                if decision is Decision.REUSE:
+                    ticket.connection = bucket.idle.pop()
+                    self._idle -= 1
+                else:
+                    if decision is Decision.EVICT_THEN_OPEN:
+                        victim = self._pop_oldest_idle()
+                    self._count(bucket, 1)
+                self._forget_queue(bucket)
+                ticket.given = True
+            if victim is not None:
+                victim.close()
+            ticket.call.wake()
+            if self.driver is None:
+                ticket.call.driver.reactor.call_soon_threadsafe(_nothing)
+
+    def _forget_queue(self, bucket: Bucket) -> None:
+        if not bucket.waiting:
+            self._queues.pop(bucket, None)
+            self._count(bucket, 0)
+
+    def _facts(self, bucket: Bucket, idle: int) -> Facts:
+        limits = self.limits
+        return Facts(idle, bucket.open, self._idle, self._open, limits.connections, limits.connections_per_origin)
+
+    def _count(self, bucket: Bucket, change: int) -> None:
+        self._open += change
+        bucket.open += change
+        if not bucket.open and not bucket.waiting:
+            self._buckets.pop(bucket.route, None)
+
+    # Idle connections
+
+    def _pop_oldest_idle(self) -> Http1Connection:
+        bucket = min((item for item in self._buckets.values() if item.idle), key=lambda item: item.idle[0].idle_since)
+        self._idle -= 1
+        return bucket.idle.popleft()
+
+    def expire(self, now: float) -> float | None:
+        """The timer: closes what has been idle too long; returns when to look again."""
+        self._close_expired(now)
+        return min((item.expires for item in self._idle_connections()), default=None)
+
+    def _close_expired(self, now: float) -> None:
+        for connection in self._idle_connections():
+            if connection.expires <= now:
+                connection.close()
+
+    def _idle_connections(self) -> Iterator[Http1Connection]:
+        with self._lock:
+            return iter([connection for bucket in self._buckets.values() for connection in bucket.idle])
+
+    # Ends
+
+    def close(self) -> None:
+        """Closes every connection; calls in flight and waiting get AtomHTTPClosedError. Twice is fine."""
+        with self._lock:
+            self.closed = True
+            waiting = [ticket.call for bucket in self._queues for ticket in bucket.waiting]
+        for call in [*waiting, *self._connecting]:
+            call.interrupt(closed_error())
+            if self.driver is None:
+                call.driver.reactor.call_soon_threadsafe(_nothing)
+        for connection in list(self._connections):
+            if connection.call is None or self.driver is not None:
+                connection.fail(closed_error())
+            else:
+                # Another thread is waiting on it: it finds the end of the stream, and this pool closed.
+                connection.shut()
+        if self.driver is not None:
+            self.driver.reactor.timers.discard(self)
+            if not self.driver.reactor.handler_count and self.driver.reactor.timers.next_due() is None:
+                self.driver.disarm()
+
+    def abandon(self) -> None:
+        """The loop is gone, or the process forked: closes descriptors and starts anew."""
+        for connection in list(self._connections):
+            connection.abandon()
+        self.slot = None
+        self._reset()
+
+    @property
+    def open_count(self) -> int:
+        """Connections open or being made."""
+        return self._open
+
+    @property
+    def idle_count(self) -> int:
+        return self._idle
+
+
+def closed_error() -> AtomHTTPClosedError:
+    """For calls that meet a closed client."""
+    return AtomHTTPClosedError("the client has been closed")
+
+
+def _nothing() -> None:
+    """Called in another thread for the sake of waking it."""
+
+
+def _forget_after_fork() -> None:
+    for pool in list(_pools):
+        pool.abandon()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_after_fork)

@@ -1,0 +1,272 @@
+"""The reactor: one poller that serves all sockets of one event loop, or of one synchronous unit.
+
+Theory of operation. A loop that watched every socket itself would build an event, a handle and a context switch for
+each; ours watches one descriptor, the poller's, and when that fires `run_ready` serves every ready socket in one pass.
+Inside a pass bytes are moved and waiters woken; no user code runs. What follows are the rules that keep it true:
+
+* At most `BATCH` events are fetched at a time, until nothing is ready or `BUDGET` has gone. A pass is never stopped
+  inside a batch (the rest would starve for ever).
+* A handler that raises is told so (`fail`) and goes on being nobody's problem; a BaseException is raised again after.
+* During a batch a descriptor is closed only when the batch has ended, and a handler that was registered during it is
+  not called in it: a stale event would otherwise reach the new owner of a descriptor number.
+* A handler that does not want to be called unregisters: a mask of 0 would still report errors and spin.
+* The wake-up descriptor is open only while a thread owes an answer.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Final, Protocol
+
+from atomhttp._net.pollers import IN, Poller
+from atomhttp._net.timers import TimerWheel
+
+if TYPE_CHECKING:
+    from atomhttp._net.drivers import Driver
+
+BATCH: Final = 32
+# Seconds after which the loop gets its turn: 300 cold TLS handshakes held it for 119 ms without a budget.
+BUDGET: Final = 0.005
+BUFFER_SIZE: Final = 256 * 1024
+
+_reactors: weakref.WeakSet[Reactor] = weakref.WeakSet()
+
+
+class Handler(Protocol):
+    """The owner of a registered descriptor."""
+
+    def on_ready(self, mask: int) -> None:
+        """The descriptor is ready as `mask` says."""
+
+    def fail(self, error: BaseException) -> None:
+        """`on_ready` raised `error`: close, and tell whoever waits."""
+
+
+class Reactor:
+    """Registered descriptors, timers, and the buffer that everything is received into."""
+
+    def __init__(self, poller: Poller, driver: Driver) -> None:
+        self.poller = poller
+        self.now = driver.now
+        self.timers = TimerWheel(self._on_earlier)
+        self.buffer = memoryview(bytearray(BUFFER_SIZE))
+        # Counts batches: a connection that was drained in this one need not be looked at again.
+        self.batch = 0
+        self.closed = False
+        self._driver = driver
+        self._poll = poller.poll
+        self._handlers: dict[int, Handler] = {}
+        self._in_batch = False
+        self._fresh: set[int] = set()
+        self._closing: list[socket.socket] = []
+        self._calls: deque[Callable[[], None]] = deque()
+        self._waker: _Waker | None = None
+        _reactors.add(self)
+
+    # Descriptors
+
+    def register(self, fd: int, mask: int, handler: Handler) -> None:
+        """Calls `handler.on_ready` when `fd` is ready, until it is unregistered."""
+        self.poller.register(fd, mask)
+        if self._in_batch:
+            self._fresh.add(fd)
+        if not self._handlers:
+            self._driver.watch()
+        self._handlers[fd] = handler
+
+    def modify(self, fd: int, mask: int) -> None:
+        """Changes what `fd` is watched for; `mask` is not 0."""
+        self.poller.modify(fd, mask)
+
+    def unregister(self, fd: int) -> None:
+        """Forgets `fd`. The caller owns it again, but closes it by `close`."""
+        if self._handlers.pop(fd, None) is None or self.closed:
+            return
+        if not self._handlers:
+            self._driver.unwatch()
+        self.poller.unregister(fd)
+        if not self._handlers and self.timers.next_due() is None:
+            self._driver.disarm()
+
+    def close(self, sock: socket.socket) -> None:
+        """Closes a socket that is no longer registered; its number must not return while events of it may be held."""
+        if self._in_batch:
+            self._closing.append(sock)
+        else:
+            sock.close()
+
+    # Serving
+
+    def run_ready(self) -> None:
+        """Serves what is ready now, for at most `BUDGET` seconds and one batch more."""
+        events = self._poll(0, BATCH)
+        if len(events) < BATCH:
+            self._serve(events)
+            return
+        until = self.now() + BUDGET
+        while True:
+            self._serve(events)
+            if self.closed or self.now() > until:
+                return
+            events = self._poll(0, BATCH)
+            if not events:
+                return
+
+    def wait(self, timeout: float) -> None:
+        """Waits until something is ready or `timeout` seconds have gone (negative: for ever), serves it, runs timers."""
+        due = self.timers.next_due()
+        if due is not None:
+            left = max(0.0, due - self.now())
+            timeout = left if timeout < 0 else min(left, timeout)
+        self._serve(self._poll(timeout, BATCH))
+        if due is not None:
+            self.timers.run(self.now())
+
+    def run_timers(self) -> None:
+        """Expires what is due and arms the driver for what comes next."""
+        self.timers.run(self.now())
+        due = self.timers.next_due()
+        if due is not None:
+            self._driver.arm(due)
+
+    def _serve(self, events: list[tuple[int, int]]) -> None:  # type: ignore[override,unused-ignore]
+        handlers, fresh = self._handlers, self._fresh
+        self.batch += 1
+        self._in_batch = True
+        try:
+            for fd, mask in events:
+                handler = handlers.get(fd)
+                if handler is None or (fresh and fd in fresh):
+                    continue
+                try:
+                    handler.on_ready(mask)
+                except Exception as error:
+                    handler.fail(error)
+                except BaseException as error:
+                    handler.fail(error)
+                    raise
+        finally:
+            self._in_batch = False
+            if fresh:
+                fresh.clear()
+            while self._closing:
+                self._closing.pop().close()
+
+    def _on_earlier(self) -> None:
+        due = self.timers.next_due()
+        if due is not None:
+            self._driver.arm(due)
+
+    # Other threads
+
+    def expect_calls(self) -> None:
+        """A thread is going to `call_soon_threadsafe`: opens the wake-up descriptor. Pairs with `calls_done`."""
+        if self._waker is None:
+            self._waker = _Waker(self)
+        self._waker.users += 1
+
+    def calls_done(self) -> None:
+        """One thread fewer owes a call."""
+        waker = self._waker
+        if waker is not None:
+            waker.users -= 1
+            if waker.users <= 0:
+                self._waker = None
+                waker.close()
+
+    def call_soon_threadsafe(self, function: Callable[[], None]) -> None:
+        """Has `function` called by the reactor's own thread. From any thread, after `expect_calls`."""
+        self._calls.append(function)
+        waker = self._waker
+        if waker is not None:
+            waker.wake()
+
+    def run_calls(self) -> None:
+        """Runs what other threads have asked for."""
+        while self._calls:
+            self._calls.popleft()()
+
+    # Ends
+
+    def close_all(self) -> None:
+        """The loop is gone, or the process forked: closes descriptors without a word to peer, poller or loop."""
+        self.closed = True
+        handlers, self._handlers = self._handlers, {}
+        for handler in handlers.values():
+            abandon = getattr(handler, "abandon", None)
+            if abandon is not None:
+                abandon()
+        waker, self._waker = self._waker, None
+        if waker is not None:
+            waker.abandon()
+        while self._closing:
+            self._closing.pop().close()
+        self.poller.close()
+
+    @property
+    def handler_count(self) -> int:
+        """Registered descriptors, the wake-up one included."""
+        return len(self._handlers)
+
+    @property
+    def timer_count(self) -> int:
+        """Armed timers."""
+        return len(self.timers)
+
+
+class _Waker:
+    """A socket pair in the poller: one byte on it and the reactor looks at its calls."""
+
+    def __init__(self, reactor: Reactor) -> None:
+        self.users = 0
+        self._reactor = reactor
+        self._inner, self._outer = socket.socketpair()
+        self._inner.setblocking(False)
+        self._outer.setblocking(False)
+        reactor.register(self._inner.fileno(), IN, self)
+
+    def wake(self) -> None:
+        try:
+            self._outer.send(b"\0")
+        except (BlockingIOError, OSError):
+            # Full: a wake-up is under way already. Closed: nobody waits any more.
+            return
+
+    def on_ready(self, mask: int) -> None:
+        try:
+            self._inner.recv(4096)
+        except BlockingIOError:
+            return
+        self._reactor.run_calls()
+
+    def fail(self, error: BaseException) -> None:
+        self.close()
+        raise error
+
+    def close(self) -> None:
+        self._reactor.unregister(self._inner.fileno())
+        self._reactor.close(self._inner)
+        self._outer.close()
+
+    def abandon(self) -> None:
+        self._inner.close()
+        self._outer.close()
+
+
+def live_reactors() -> Iterator[Reactor]:
+    """The reactors that have not been closed."""
+    return iter([reactor for reactor in _reactors if not reactor.closed])
+
+
+def _forget_after_fork() -> None:
+    # The parent goes on with these descriptors: no epoll_ctl, no close_notify, only our copies are closed.
+    for reactor in list(_reactors):
+        reactor.close_all()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_after_fork)

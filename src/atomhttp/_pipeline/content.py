@@ -1,0 +1,157 @@
+"""Content on its way to the caller: content codings taken off, `maxContentLength` held."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterable
+from typing import Any, Final
+
+from atomhttp._adapters.base import AdapterResponse
+from atomhttp._body.compression import Decoder, UnknownCodingError, build_decoder, decode_content, parse_codings
+from atomhttp.errors import AtomHTTPLimitError
+
+# Answers that have no content, whatever their fields say (RFC 9110 sections 9.3.2, 15.3.5, 15.4.5).
+_NO_CONTENT: Final = frozenset((204, 304))
+
+
+class Codings:
+    """The content codings of one response: those to take off, and those nobody knows."""
+
+    __slots__ = ("decoded", "unknown")
+
+    def __init__(self, raw: AdapterResponse, method: str, decompress: bool) -> None:
+        field = raw.content_encoding
+        self.decoded: list[str] = []
+        self.unknown: tuple[str, ...] = ()
+        if field and decompress and method != "HEAD" and raw.status not in _NO_CONTENT:
+            self.decoded = parse_codings(field)
+
+    def build_decoder(self) -> Decoder | None:
+        """A decoder, or None when there is nothing to take off (or nobody knows how: `unknown` tells)."""
+        try:
+            return build_decoder(self.decoded)
+        except UnknownCodingError:
+            self.unknown, self.decoded = tuple(self.decoded), []
+            return None
+
+    def decode(self, content: bytes) -> bytes:
+        """A whole body, decoded."""
+        try:
+            return decode_content(content, self.decoded)
+        except UnknownCodingError:
+            self.unknown, self.decoded = tuple(self.decoded), []
+            return content
+
+
+class ContentReader:
+    """Reads a response's content piece by piece, decoded, and never more of it than `limit`.
+
+    `limit` is -1 for none. Pieces are at most 64 KiB of decoded content, so that a compression bomb costs no more than
+    the limit and one piece.
+    """
+
+    __slots__ = ("_body", "_decoder", "_iterator", "_limit", "_pieces", "_size", "finished")
+
+    def __init__(self, raw: AdapterResponse, codings: Codings, limit: int) -> None:
+        self._decoder = codings.build_decoder()
+        self._body: Any = raw.body
+        self._iterator: Any = None
+        self._limit = limit
+        self._size = 0
+        self._pieces: Any = iter(())
+        self.finished = False
+        length = raw.content_length
+        if limit >= 0 and not codings.decoded and length is not None and length > limit:
+            self.close()
+            raise self._too_large(length)
+
+    async def read(self, driver: Any) -> bytes:
+        """The next piece; b"" at the end.
+
+        Raises:
+            AtomHTTPLimitError, AtomHTTPDecodeError, AtomHTTPNetworkError, AtomHTTPTimeoutError.
+        """
+        try:
+            piece = await self._next(driver)
+            self._size += len(piece)
+            if 0 <= self._limit < self._size:
+                raise self._too_large(self._size)
+        except BaseException:
+            self.close()
+            raise
+        return piece
+
+    async def _next(self, driver: Any) -> bytes:
+        while True:
+            for piece in self._pieces:
+                if piece:
+                    return bytes(piece)
+            if self.finished:
+                return b""
+            received = await self._receive(driver)
+            decoder = self._decoder
+            if not received:
+                self.finished = True
+                if decoder is not None:
+                    decoder.finish()
+                return b""
+            if decoder is None:
+                return received
+            self._pieces = decoder.feed(received)
+
+    async def _receive(self, driver: Any) -> bytes:
+        """The next piece as the adapter gives it: its own kind of body, bytes, or any iterable."""
+        body = self._body
+        if hasattr(body, "read"):
+            return await body.read(driver)  # type: ignore[no-any-return]
+        if isinstance(body, bytes):
+            self._body = b""
+            return body
+        if self._iterator is None:
+            self._iterator = aiter(body) if isinstance(body, AsyncIterable) else iter(body)
+        while True:
+            try:
+                if isinstance(body, AsyncIterable):
+                    piece = await driver.foreign(anext(self._iterator), None)
+                else:
+                    piece = next(self._iterator)
+            except (StopIteration, StopAsyncIteration):
+                return b""
+            if piece:
+                return bytes(piece)
+
+    def close(self) -> None:
+        """Gives up the rest; without awaiting."""
+        self.finished = True
+        self._pieces = iter(())
+        close = getattr(self._body, "close", None)
+        if close is not None:
+            close()
+
+    def close_soon(self) -> None:
+        """`close`, from any thread."""
+        self.finished = True
+        close = getattr(self._body, "close_soon", None)
+        if close is not None:
+            close()
+
+    def _too_large(self, size: int) -> AtomHTTPLimitError:
+        return AtomHTTPLimitError(
+            f"the response content is larger than maxContentLength, {self._limit} bytes",
+            "ERR_MAX_CONTENT_LENGTH",
+            limit=self._limit,
+            size=size,
+        )
+
+
+async def read_all(reader: ContentReader, driver: Any, most: int = -1) -> tuple[bytes, bool]:
+    """The content, and whether it was cut off at `most` bytes (-1: never)."""
+    pieces: deque[bytes] = deque()
+    size = 0
+    while piece := await reader.read(driver):
+        pieces.append(piece)
+        size += len(piece)
+        if 0 <= most < size:
+            reader.close()
+            return b"".join(pieces)[:most], True
+    return b"".join(pieces), False

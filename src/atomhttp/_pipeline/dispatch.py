@@ -1,0 +1,113 @@
+"""The life of a request, from its config to its response."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, Final
+
+from atomhttp._adapters.base import Adapter, AdapterResponse
+from atomhttp._body.decode import decode_json_body, decode_text, decode_typed
+from atomhttp._model.config import RequestConfig
+from atomhttp._model.request import Request
+from atomhttp._pipeline.content import Codings, ContentReader, read_all
+from atomhttp._pipeline.plan import Plan
+from atomhttp._pipeline.resend import send
+from atomhttp._pipeline.response import Response, status_error
+from atomhttp._redact import redact_url
+from atomhttp.errors import AtomHTTPError
+
+_logger = logging.getLogger("atomhttp.request")
+
+# How much of a refused response is read for its error, in bytes.
+ERROR_CONTENT: Final = 1024 * 1024
+
+OpenStream = Callable[[ContentReader, Any], Any]
+
+
+async def dispatch(plan: Plan, config: RequestConfig, adapter: Adapter, driver: Any, open_stream: OpenStream) -> Response[Any]:
+    """Sends what `config` describes and returns what came back.
+
+    Raises:
+        AtomHTTPError: with the config, and the request and response as far as they existed.
+    """
+    started = driver.now()
+    request: Request | None = None
+    try:
+        request = plan.build_request(config, driver, started)
+        raw = await send(adapter, request)
+        response = await _receive(raw, request, driver, open_stream)
+    except AtomHTTPError as error:
+        if error.config is None:
+            error.config, error.request = config, request
+        if _logger.isEnabledFor(logging.DEBUG):
+            _logger.debug("%s failed: %r (%.1f ms)", request or config.method, error, (driver.now() - started) * 1e3)
+        raise
+    if _logger.isEnabledFor(logging.DEBUG):
+        elapsed = (driver.now() - started) * 1e3
+        _logger.debug("%s %s %d (%.1f ms)", request.method, redact_url(request.url), response.status, elapsed)
+    return response
+
+
+async def _receive(raw: AdapterResponse, request: Request, driver: Any, open_stream: OpenStream) -> Response[Any]:
+    """The response, its content decoded and its status judged."""
+    fields = request.config.__dict__
+    refused = fields["validate_status"] is not None and not _is_accepted(fields["validate_status"], raw.status)
+    body = raw.body
+    if type(body) is bytes and fields["max_content_length"] < 0 and fields["response_type"] != "stream":
+        # Whole and unlimited: the way of nearly every response.
+        content, unknown = body, ()
+        if raw.content_encoding:
+            codings = Codings(raw, request.method, fields["decompress"])
+            content = codings.decode(body)
+            unknown = codings.unknown
+        response = Response.received(raw, request, content)
+        if unknown:
+            response.undecoded = unknown
+        response.data = _decode(raw, fields, content)
+    else:
+        response = await _read(raw, request, driver, open_stream, refused)
+    if refused:
+        raise status_error(response)
+    return response
+
+
+async def _read(
+    raw: AdapterResponse, request: Request, driver: Any, open_stream: OpenStream, refused: bool
+) -> Response[Any]:
+    """A response whose content comes in pieces: handed on as a stream, or collected under a limit."""
+    fields = request.config.__dict__
+    codings = Codings(raw, request.method, fields["decompress"])
+    limit: int = fields["max_content_length"]
+    reader = ContentReader(raw, codings, limit)
+    if fields["response_type"] == "stream" and not refused:
+        response = Response.received(raw, request, b"")
+        response.data = open_stream(reader, driver)
+    else:
+        most = ERROR_CONTENT if refused and limit < 0 else -1
+        content, truncated = await read_all(reader, driver, most)
+        response = Response.received(raw, request, content)
+        response.data = _decode(raw, fields, content)
+        response.truncated = truncated
+    response.undecoded = codings.unknown
+    return response
+
+
+def _is_accepted(validate: Any, status: int) -> bool:
+    return 200 <= status <= 299 if validate is True else bool(validate(status))
+
+
+def _decode(raw: AdapterResponse, fields: dict[str, Any], content: bytes) -> Any:
+    """`response.data`, as `response_type` says."""
+    kind = fields["response_type"]
+    if kind == "blob" or kind == "arraybuffer":
+        return content
+    if kind == "text":
+        return decode_text(content, raw.content_type, fields["response_encoding"])
+    if kind in ("json", "stream") or not 200 <= raw.status <= 299:
+        # A type is for what was asked for: an error's content is decoded as JSON, so that it can be read.
+        if content[:1] == b"{" and fields["json_decoder"] is None:
+            return decode_json_body(content, "")
+        strict = (fields["transitional"] or {}).get("silentJSONParsing") is False and 200 <= raw.status <= 299
+        return decode_json_body(content, raw.content_type, strict=strict, decoder=fields["json_decoder"])
+    return decode_typed(content, kind, raw.content_type)

@@ -1,0 +1,227 @@
+"""What a client's defaults mean, worked out once. A plan never changes: when a default does, a new plan is made.
+
+That is what makes a plain request cheap: the config is a copied dict, the header block is bytes already, and a URL that
+was requested before is a look-up.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, Final
+
+from atomhttp._body.encode import URLENCODED, encode_data, encode_form, encode_json, IteratorBody, LimitedBody, JSON
+from atomhttp._model.config import Defaults, RequestConfig, given_options
+from atomhttp._model.headers import Headers
+from atomhttp._model.options import OPTIONS
+from atomhttp._model.params import merge_params, serialize_params
+from atomhttp._model.request import FieldBlock, Request
+from atomhttp._model.route import Route
+from atomhttp._model.timeout import Timeout
+from atomhttp._model.url import Target, append_query, join_url, parse_url
+from atomhttp.auth import BasicAuth
+from atomhttp.errors import AtomHTTPLimitError, AtomHTTPOptionError
+
+# How many URLs a plan remembers, and how long one may be: what is longer is hardly ever asked for twice.
+MAX_TARGETS: Final = 1000
+MAX_REMEMBERED_URL: Final = 2048
+
+_NOT_GIVEN_WHEN_NONE: Final = frozenset(("params", "headers", "data", "json", "form", "meta"))
+# Default header fields that say who the caller is: they stay on the origin of the baseURL.
+_CREDENTIALS: Final = frozenset(("authorization", "cookie", "proxy-authorization"))
+
+
+class Plan:
+    """The defaults of a client as they stood when it was made."""
+
+    __slots__ = (
+        "_base_origin",
+        "_blocks",
+        "_headers",
+        "_meta",
+        "_params",
+        "_targets",
+        "_template",
+        "_timeout",
+        "version",
+    )
+
+    def __init__(self, defaults: Defaults) -> None:
+        self.version: int = defaults.__dict__["_version"]
+        self._headers = defaults.headers.layered_copy(None)
+        self._params = defaults.params
+        self._meta = defaults.meta
+        self._timeout = Timeout.of(defaults.timeout)
+        self._targets: dict[str, Target] = {}
+        self._blocks: dict[str, FieldBlock] = {}
+        self._template: dict[str, Any] = {"_layers": self}
+        for option in OPTIONS:
+            if option.scope == "call":
+                self._template[option.name] = option.default
+            elif option.scope == "both" and option.name not in ("headers", "meta"):
+                self._template[option.name] = getattr(defaults, option.name)
+        self._template["params"] = None
+        base = defaults.base_url
+        self._base_origin = parse_url(join_url(base, "")).origin if base else None
+
+    def build_headers(self, method: str) -> Headers:
+        """The default headers of a request with `method`, as a new object."""
+        return self._headers.for_method(method)
+
+    # Config
+
+    def build_config(self, method: str | None, url: Any, config: Any, options: Mapping[str, Any]) -> RequestConfig:
+        """The options of one call: what was given, over the defaults.
+
+        Raises:
+            AtomHTTPOptionError: an unknown option or a wrong value.
+        """
+        built = RequestConfig.__new__(RequestConfig)
+        fields = built.__dict__
+        fields.update(self._template)
+        if method is not None:
+            fields["method"] = method
+        if url is not None:
+            fields["url"] = url
+        if config is not None or options:
+            self._merge(fields, given_options(config, options))
+        if self._params is not None:
+            fields["params"] = merge_params(self._params, fields["params"])
+        if self._meta is not None:
+            fields["meta"] = {**self._meta, **fields.get("meta", {})}
+        return built
+
+    def _merge(self, fields: dict[str, Any], given: dict[str, Any]) -> None:
+        for name, value in given.items():
+            if value is None and name in _NOT_GIVEN_WHEN_NONE:
+                continue
+            if name == "headers":
+                fields["_call_headers"] = value
+            elif name == "meta":
+                fields["meta"] = dict(value)
+            else:
+                fields[name] = value
+
+    # Request
+
+    def build_request(self, config: RequestConfig, driver: Any, started: float) -> Request:
+        """The request that `config` describes, encoded and checked.
+
+        Raises:
+            AtomHTTPURLError, AtomHTTPOptionError, AtomHTTPLimitError.
+        """
+        fields = config.__dict__
+        method: str = fields["method"]
+        target = self.find_target(config)
+        route = target.route
+        if route is None or fields["verify"] is not route.verify or fields["socket_path"] is not self._template["socket_path"] or fields["cert"] is not route.cert:
+            route = self._build_route(target, fields)
+        block = self._find_block(config, method, target)
+        raw_timeout = fields["timeout"]
+        timeout = self._timeout if raw_timeout is self._template["timeout"] else Timeout.of(raw_timeout)
+        request = Request(method, target, route, block, config, driver, timeout, started)
+        request.keep_alive = block.keep_alive and fields["keep_alive"]
+        # Whole responses are cheaper than pieces; a limit needs pieces, to stop at the right one.
+        request.streaming = fields["response_type"] == "stream" or fields["max_content_length"] >= 0
+        if fields["data"] is not None or fields["json"] is not None or fields["form"] is not None:
+            self._add_body(request, fields)
+        return request
+
+    def find_target(self, config: RequestConfig) -> Target:
+        """Where `config` leads: its url behind its base, with its params."""
+        fields = config.__dict__
+        url = fields["url"]
+        if fields["params"] is None and fields["base_url"] is self._template["base_url"]:
+            target = self._targets.get(url) if type(url) is str else None
+            if target is not None:
+                return target
+            target = self._parse(fields, "")
+            if type(url) is str and len(url) <= MAX_REMEMBERED_URL and target.userinfo is None:
+                if len(self._targets) >= MAX_TARGETS:
+                    self._targets.clear()
+                self._targets[url] = target
+            return target
+        return self._parse(fields, serialize_params(fields["params"], fields["params_serializer"]))
+
+    def _parse(self, fields: dict[str, Any], query: str) -> Target:
+        url = "" if fields["url"] is None else str(fields["url"])
+        base = fields["base_url"]
+        if base is None and fields["socket_path"] is not None and url.startswith("/") and not url.startswith("//"):
+            base = "http://localhost"
+        return parse_url(append_query(join_url(base, url, fields["allow_absolute_urls"]), query))
+
+    def _build_route(self, target: Target, fields: dict[str, Any]) -> Route:
+        socket_path = target.socket_path or fields["socket_path"]
+        if socket_path is not None:
+            allowed = fields["allowed_socket_paths"]
+            if allowed is not None and os.path.realpath(socket_path) not in allowed:
+                raise AtomHTTPOptionError(f"socketPath: {socket_path!r} is not among allowedSocketPaths", "ERR_BAD_OPTION_VALUE")
+        secure = target.scheme == "https"
+        route = Route(
+            target.scheme, target.host, target.port, socket_path, fields["verify"], fields["cert"] if secure or fields["cert"] else None
+        )
+        if all(fields[name] is self._template[name] for name in ("verify", "cert", "socket_path")):
+            target.route = route
+        return route
+
+    def _find_block(self, config: RequestConfig, method: str, target: Target) -> FieldBlock:
+        fields = config.__dict__
+        foreign = self._base_origin is not None and target.origin != self._base_origin
+        if "headers" not in fields and "_call_headers" not in fields and target.userinfo is None and not foreign:
+            block = self._blocks.get(method)
+            if block is None:
+                block = self._blocks[method] = FieldBlock(self.build_headers(method).multi_items())
+            return block
+        return self._build_block(config, method, target, foreign)
+
+    def _build_block(self, config: RequestConfig, method: str, target: Target, foreign: bool) -> FieldBlock:
+        headers = config.headers.copy()
+        if foreign:
+            own = self.build_headers(method)
+            for name in _CREDENTIALS & {known.lower() for known in own}:
+                if headers.get(name) == own[name] and name not in (config.__dict__.get("_call_headers") or ()):
+                    del headers[name]
+        if target.userinfo is not None and "authorization" not in headers:
+            headers.update(BasicAuth(*target.userinfo).get_header())
+        if "range" in headers and headers.get("accept-encoding") == self.build_headers(method).get("accept-encoding"):
+            # Ranges of coded content cannot be decoded by themselves (RFC 9110 section 14.2).
+            headers["Accept-Encoding"] = "identity"
+        return FieldBlock(headers.multi_items())
+
+    # Content
+
+    def _add_body(self, request: Request, fields: dict[str, Any]) -> None:
+        given = [name for name in ("data", "json", "form") if fields[name] is not None]
+        if len(given) > 1:
+            raise AtomHTTPOptionError(f"{' and '.join(given)}: give one of them, not both", "ERR_BAD_OPTION_VALUE")
+        declared = request.block.content_type
+        body: Any
+        if given[0] == "data":
+            body, content_type = encode_data(fields["data"], declared, fields["json_encoder"])
+        elif given[0] == "json":
+            body, content_type = encode_json(fields["json"], fields["json_encoder"]), JSON
+        else:
+            body, content_type = encode_form(fields["form"]), URLENCODED
+        request.body = body
+        request.has_body = True
+        request.content_type = declared if declared is not None else content_type
+        self._check_length(request, fields["max_body_length"])
+
+    def _check_length(self, request: Request, limit: int) -> None:
+        body, declared = request.body, request.block.content_length
+        length = request.content_length
+        if declared is not None and length != declared:
+            if length is not None or not isinstance(body, IteratorBody):
+                raise AtomHTTPOptionError(
+                    f"headers: Content-Length is {declared}, the body has {length} bytes", "ERR_BAD_OPTION_VALUE"
+                )
+            body.length = length = declared
+        if limit >= 0:
+            if length is not None and length > limit:
+                raise AtomHTTPLimitError(
+                    f"the request body has {length} bytes, maxBodyLength is {limit}", "ERR_MAX_BODY_LENGTH", limit=limit, size=length
+                )
+            if length is None:
+                request.body = body = LimitedBody(body, limit)
+        if not isinstance(body, bytes):
+            body.bind(request.driver, request.deadline)  # type: ignore[attr-defined]  # every Body of ours has it

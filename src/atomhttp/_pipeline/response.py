@@ -1,0 +1,244 @@
+"""Response: what the caller gets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, NoReturn, TypeVar
+
+from atomhttp._adapters.base import AdapterResponse
+from atomhttp._body.decode import decode_json_body, decode_text, decode_typed
+from atomhttp._model.headers import Headers
+from atomhttp._model.request import Request
+from atomhttp._model.status_code import reason_phrase
+from atomhttp._redact import redact_url
+from atomhttp.errors import AtomHTTPStatusError
+
+if TYPE_CHECKING:
+    from atomhttp._model.config import RequestConfig
+
+T = TypeVar("T")
+
+
+class Timings(NamedTuple):
+    """Seconds spent in each phase of the last hop, by HAR's names; 0 for what did not happen."""
+
+    blocked: float = 0.0
+    dns: float = 0.0
+    connect: float = 0.0
+    ssl: float = 0.0
+    send: float = 0.0
+    wait: float = 0.0
+    receive: float = 0.0
+    total: float = 0.0
+
+
+class Response(Generic[T]):
+    """A response. Fields and texts are taken apart when asked for.
+
+    Args:
+        data: the content as `response_type` says: parsed JSON by default.
+        status: the status code.
+        status_text: the reason phrase; by default the standard one.
+        headers: the fields.
+        config: the options of the call.
+        request: what was sent.
+
+    Attributes:
+        history: the responses of the redirects followed, without data.
+        attempts: one entry for each time it was tried, when it was tried more than once.
+        truncated: the data was cut off (only on errors of status).
+        undecoded: content codings that nobody here knows and that are still on `data`.
+    """
+
+    def __init__(
+        self,
+        data: T | None = None,
+        status: int = 200,
+        status_text: str | None = None,
+        headers: Any = None,
+        config: RequestConfig | None = None,
+        request: Request | None = None,
+    ) -> None:
+        self.data: T = data  # type: ignore[assignment]  # a response made by hand may well have none
+        self.status = status
+        self.config: RequestConfig = config  # type: ignore[assignment]
+        self.request: Request = request  # type: ignore[assignment]
+        self.history: tuple[Response[Any], ...] = ()
+        self.attempts: tuple[Any, ...] = ()
+        self.truncated = False
+        self.undecoded: tuple[str, ...] = ()
+        self._status_text = status_text
+        self._headers: Headers | None = headers if isinstance(headers, Headers) else Headers(headers)
+        self._content = b""
+        self._raw: AdapterResponse | None = None
+
+    @classmethod
+    def received(cls, raw: AdapterResponse, request: Request, content: bytes) -> Response[Any]:
+        """A response from an adapter, its data not decoded yet. (Sets what the constructor sets, at a third of the cost.)"""
+        response: Response[Any] = cls.__new__(cls)
+        response.status = raw.status
+        response.config = request.config
+        response.request = request
+        response._content = content
+        response._raw = raw
+        return response
+
+    # Class-level defaults for what `received` leaves out.
+    data: T
+    status: int
+    config: RequestConfig
+    request: Request
+    history: tuple[Response[Any], ...] = ()
+    attempts: tuple[Any, ...] = ()
+    truncated: bool = False
+    undecoded: tuple[str, ...] = ()
+    _status_text: str | None = None
+    _headers: Headers | None = None
+    _content: bytes
+    _raw: AdapterResponse | None
+
+    @property
+    def status_text(self) -> str:
+        """The reason phrase as received; the standard one where the server sent none."""
+        if self._status_text is None:
+            self._status_text = (self._raw.reason if self._raw is not None else "") or reason_phrase(self.status)
+        return self._status_text
+
+    @status_text.setter
+    def status_text(self, value: str) -> None:
+        self._status_text = value
+
+    statusText = status_text
+
+    @property
+    def headers(self) -> Headers:
+        """The fields as received."""
+        if self._headers is None:
+            assert self._raw is not None
+            self._headers = self._raw.headers
+        return self._headers
+
+    @headers.setter
+    def headers(self, value: Any) -> None:
+        self._headers = value if isinstance(value, Headers) else Headers(value)
+
+    @property
+    def ok(self) -> bool:
+        """Whether the status is 200-299."""
+        return 200 <= self.status <= 299
+
+    @property
+    def url(self) -> str:
+        """The URL that answered: ASCII, without userinfo, with its fragment."""
+        return self.request.url if self.request is not None else ""
+
+    @property
+    def content(self) -> bytes:
+        """The content, decoded from its content codings. Empty for a stream."""
+        return self._content
+
+    @property
+    def text(self) -> str:
+        """The content as text: charset from `responseEncoding`, the Content-Type or a BOM, else UTF-8, never failing."""
+        encoding = self.config.response_encoding if self.config is not None else None
+        return decode_text(self._content, self.headers.get("content-type", ""), encoding)
+
+    def json(self, type: Any = None) -> Any:
+        """The content as JSON, decoded into `type` if one is given.
+
+        Raises:
+            AtomHTTPDecodeError: it is not JSON, or does not fit; the message says where.
+        """
+        content_type = self.headers.get("content-type", "")
+        if type is not None:
+            return decode_typed(self._content, type, content_type)
+        decoder = self.config.json_decoder if self.config is not None else None
+        return decode_json_body(self._content, content_type or "application/json", strict=True, decoder=decoder)
+
+    @property
+    def trailers(self) -> Headers:
+        """Fields that came after the content; for a stream, once it has been read."""
+        return self._raw.trailers if self._raw is not None else Headers()
+
+    @property
+    def http_version(self) -> str:
+        """ "1.1", "1.0" or "2"."""
+        return self._raw.http_version if self._raw is not None else "1.1"
+
+    @property
+    def timings(self) -> Timings:
+        """How long each phase took, in seconds."""
+        return Timings(**self._raw.times) if self._raw is not None else Timings()
+
+    def raise_for_status(self) -> Response[T]:
+        """Returns the response itself.
+
+        Raises:
+            AtomHTTPStatusError: the status is 400 or more.
+        """
+        if self.status >= 400:
+            raise status_error(self)
+        return self
+
+    # A response of type "stream" can be closed by itself.
+
+    async def __aenter__(self) -> Response[T]:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        close = getattr(self.data, "aclose", None)
+        if close is not None:
+            await close()
+
+    def __enter__(self) -> Response[T]:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        close = getattr(self.data, "close", None)
+        if close is not None:
+            close()
+
+    def __getattr__(self, name: str) -> NoReturn:
+        ours = {"status_code": "status", "reason": "status_text", "reason_phrase": "status_text", "is_success": "ok", "body": "data"}
+        hint = f"; did you mean {ours[name]}?" if name in ours else ""
+        raise AttributeError(f"Response has no attribute {name!r}{hint}")
+
+    def __repr__(self) -> str:
+        url = redact_url(self.url)
+        return f"<Response {self.status} {self.status_text}{' ' + url if url else ''}>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What the engine still holds is turned into plain values.
+        state = dict(self.__dict__)
+        state.update(_status_text=self.status_text, _headers=self.headers, _raw=None)
+        raw = self._raw
+        if raw is not None:
+            plain = AdapterResponse(self.status, self.headers, b"", self.status_text, self.http_version)
+            state["_raw"] = _Snapshot(plain, self.trailers, raw.times)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+
+
+class _Snapshot(AdapterResponse):
+    """What remains of an adapter's response in a copy of ours."""
+
+    def __init__(self, plain: AdapterResponse, trailers: Headers, times: dict[str, float]) -> None:
+        super().__init__(plain.status, plain.headers, b"", plain.reason, plain.http_version)
+        self._trailers = trailers
+        self._times = times
+
+    @property
+    def trailers(self) -> Headers:
+        return self._trailers
+
+    @property
+    def times(self) -> dict[str, float]:
+        return self._times
+
+
+def status_error(response: Response[Any]) -> AtomHTTPStatusError:
+    """The error for a status that is refused: axios's codes."""
+    code = "ERR_BAD_REQUEST" if 400 <= response.status <= 499 else "ERR_BAD_RESPONSE"
+    message = f"request failed with status {response.status} {response.status_text}: {redact_url(response.url)}"
+    return AtomHTTPStatusError(message, code, config=response.config, request=response.request, response=response)

@@ -1,0 +1,239 @@
+"""`response.data` of a stream: content as it arrives, for one consumer, once."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from typing import Any, Final, NoReturn, TypeVar
+
+from atomhttp._pipeline.content import ContentReader
+from atomhttp.errors import AtomHTTPClosedError, AtomHTTPLimitError
+
+T = TypeVar("T")
+
+MAX_LINE: Final = 1024 * 1024
+
+
+class _Stream:
+    """What both kinds share: the reader, a buffer for sized reads, and the one pass that is allowed."""
+
+    def __init__(self, reader: ContentReader) -> None:
+        self._reader = reader
+        self._buffer = b""
+        self._started = False
+        self._ended = False
+        self._opened_at = _caller()
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more can be read."""
+        return self._reader.finished
+
+    def _begin(self) -> None:
+        if self._started:
+            raise AtomHTTPClosedError("this stream has been read already: it can be read once", "ERR_STREAM_CONSUMED")
+        self._started = True
+
+    def _check(self) -> None:
+        if self._ended:
+            raise AtomHTTPClosedError("this stream has been read to its end, or closed", "ERR_STREAM_CONSUMED")
+
+    async def _read_piece(self, driver: Any) -> bytes:
+        if self._buffer:
+            piece, self._buffer = self._buffer, b""
+            return piece
+        if self._ended:
+            return b""
+        piece = await self._reader.read(driver)
+        if not piece:
+            self._ended = True
+        return piece
+
+    async def _read_exactly(self, driver: Any, size: int) -> bytes:
+        """`size` bytes, fewer only at the end; -1 for all."""
+        self._check()
+        self._started = True
+        pieces: list[bytes] = []
+        left = size
+        while left:
+            piece = await self._read_piece(driver)
+            if not piece:
+                break
+            if 0 < left < len(piece):
+                piece, self._buffer = piece[:left], piece[left:]
+            pieces.append(piece)
+            if left > 0:
+                left -= len(piece)
+        return b"".join(pieces)
+
+    async def _read_line(self, driver: Any, max_line: int) -> bytes:
+        """A line with its end; b"" at the end of the stream."""
+        held = b""
+        while True:
+            piece = await self._read_piece(driver)
+            end = piece.find(b"\n") + 1
+            if end:
+                held, self._buffer = held + piece[:end], piece[end:]
+                return held
+            held += piece
+            if len(held) > max_line:
+                self._close()
+                raise AtomHTTPLimitError(
+                    f"a line is longer than max_line, {max_line} bytes", "ERR_MAX_CONTENT_LENGTH", limit=max_line, size=len(held)
+                )
+            if not piece:
+                return held
+
+    def _close(self) -> None:
+        self._ended = True
+        self._buffer = b""
+        self._reader.close()
+
+    def __del__(self) -> None:
+        reader = getattr(self, "_reader", None)
+        if reader is not None and not reader.finished:
+            reader.close_soon()
+            warnings.warn(
+                f"a response's stream was neither read to its end nor closed; opened at {self._opened_at}",
+                ResourceWarning,
+                stacklevel=2,
+                source=self,
+            )
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an open stream cannot be copied or pickled: read it first")
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {'ended' if self._ended else 'open'}>"
+
+
+class ResponseStream(_Stream):
+    """An async iterator over the content, as it arrives. Close it, or read it to its end.
+
+    Raises:
+        AtomHTTPClosedError: ERR_STREAM_CONSUMED, on a second pass.
+        AtomHTTPError: whatever interrupts the transfer.
+    """
+
+    def __init__(self, reader: ContentReader, driver: Any) -> None:
+        super().__init__(reader)
+        self._driver = driver
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        self._begin()
+        return self
+
+    async def __anext__(self) -> bytes:
+        piece = await self._read_piece(self._driver)
+        if not piece:
+            raise StopAsyncIteration
+        return piece
+
+    async def read(self, n: int = -1) -> bytes:
+        """`n` bytes, fewer only at the end; all that is left by default."""
+        return await self._read_exactly(self._driver, n)
+
+    def iter_bytes(self, size: int | None = None) -> AsyncIterator[bytes]:
+        """Pieces of exactly `size` bytes (the last may be shorter), or as they arrive."""
+        self._begin()
+        return _AsyncPieces(lambda: self._read_piece(self._driver) if size is None else self._sized(size))
+
+    async def _sized(self, size: int) -> bytes:
+        return b"" if self._ended and not self._buffer else await self._read_exactly(self._driver, size)
+
+    def iter_lines(self, max_line: int = MAX_LINE) -> AsyncIterator[str]:
+        """Lines as text (UTF-8), without their ends. A line longer than `max_line` bytes is an AtomHTTPLimitError."""
+        self._begin()
+        return _AsyncLines(lambda: self._read_line(self._driver, max_line))
+
+    async def aclose(self) -> None:
+        """Gives up what has not been read; the connection is closed with it."""
+        self._close()
+
+    async def __aenter__(self) -> ResponseStream:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        self._close()
+
+
+class _AsyncPieces(AsyncIterator[bytes]):
+    def __init__(self, read: Callable[[], Coroutine[Any, Any, bytes]]) -> None:
+        self._read = read
+
+    async def __anext__(self) -> bytes:
+        piece = await self._read()
+        if not piece:
+            raise StopAsyncIteration
+        return piece
+
+
+class _AsyncLines(AsyncIterator[str]):
+    def __init__(self, read: Callable[[], Coroutine[Any, Any, bytes]]) -> None:
+        self._read = read
+
+    async def __anext__(self) -> str:
+        line = await self._read()
+        if not line:
+            raise StopAsyncIteration
+        return _text(line)
+
+
+class SyncResponseStream(_Stream):
+    """An iterator over the content, as it arrives: `ResponseStream` without await."""
+
+    def __init__(self, reader: ContentReader, run: Callable[[Callable[[Any], Coroutine[Any, Any, bytes]]], bytes]) -> None:
+        super().__init__(reader)
+        self._run = run
+
+    def __iter__(self) -> Iterator[bytes]:
+        self._begin()
+        return self
+
+    def __next__(self) -> bytes:
+        piece = self._run(self._read_piece)
+        if not piece:
+            raise StopIteration
+        return piece
+
+    def read(self, n: int = -1) -> bytes:
+        """`n` bytes, fewer only at the end; all that is left by default."""
+        return self._run(lambda driver: self._read_exactly(driver, n))
+
+    def iter_bytes(self, size: int | None = None) -> Iterator[bytes]:
+        """Pieces of exactly `size` bytes (the last may be shorter), or as they arrive."""
+        self._begin()
+        read = self._read_piece if size is None else lambda driver: self._read_exactly(driver, size)
+        while not self._ended or self._buffer:
+            piece = self._run(read)
+            if piece:
+                yield piece
+
+    def iter_lines(self, max_line: int = MAX_LINE) -> Iterator[str]:
+        """Lines as text (UTF-8), without their ends. A line longer than `max_line` bytes is an AtomHTTPLimitError."""
+        self._begin()
+        while line := self._run(lambda driver: self._read_line(driver, max_line)):
+            yield _text(line)
+
+    def close(self) -> None:
+        """Gives up what has not been read; the connection is closed with it."""
+        self._close()
+
+    def __enter__(self) -> SyncResponseStream:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._close()
+
+
+def _text(line: bytes) -> str:
+    return line.removesuffix(b"\n").removesuffix(b"\r").decode(errors="replace")
+
+
+def _caller() -> str:
+    """Where the nearest frame outside this package stands, for the warning about a forgotten stream."""
+    frame: Any = sys._getframe(1)
+    while frame is not None and str(frame.f_globals.get("__name__", "")).partition(".")[0] == "atomhttp":
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame is not None else "an unknown place"

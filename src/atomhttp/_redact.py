@@ -1,0 +1,56 @@
+"""Keeps secrets out of everything a person might read: messages, reprs, logs, dictionaries, pickles.
+
+One list of names decides, for header fields, query parameters and options alike. May import nothing of ours.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+REDACTED: Final = "[redacted]"
+
+# Matched anywhere in a name, case and separators ignored: "X-Api-Key", "apiKey" and "api_key" are one name.
+_SECRET_WORDS: Final = re.compile(
+    r"authorization|cookie|passw(or)?d|passphrase|secret|token|apikey|credential|signature|session|^auth$|^sig$|^key$"
+)
+_NOT_LETTERS: Final = re.compile(r"[^a-z0-9]")
+_USERINFO: Final = re.compile(r"(?<=//)[^/?#\s]*@")
+_QUERY_PAIR: Final = re.compile(r"(?<=[?&;])([^=&;#\s]+)=([^&;#\s]*)")
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether the value that goes by `name` (a header field, a parameter, an option) must not be shown."""
+    return _SECRET_WORDS.search(_NOT_LETTERS.sub("", name.lower())) is not None
+
+
+def redact_url(url: str) -> str:
+    """`url` without userinfo and without the values of query parameters that have secret names."""
+
+    def mask(pair: re.Match[str]) -> str:
+        return f"{pair[1]}={REDACTED}" if is_secret_name(pair[1]) else pair[0]
+
+    return _QUERY_PAIR.sub(mask, _USERINFO.sub("", url))
+
+
+def redact_fields(fields: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Header fields with secret values masked."""
+    return [(name, REDACTED if is_secret_name(name) else value) for name, value in fields]
+
+
+def redact_value(name: str, value: Any) -> Any:
+    """`value` as it may be shown for the option or key `name`; mappings and lists are walked."""
+    if value is None or isinstance(value, bool):
+        return value
+    if is_secret_name(name):
+        return REDACTED
+    if isinstance(value, str):
+        return redact_url(value) if "//" in value or "?" in value else value
+    if isinstance(value, Mapping):
+        return {str(key): redact_value(str(key), item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        if len(value) == 2 and isinstance(value[0], str) and is_secret_name(value[0]):
+            return (value[0], REDACTED)
+        return [redact_value("", item) for item in value]
+    return value

@@ -1,0 +1,83 @@
+"""What an engine reports. A piece of content is reported as a plain `bytes` object, the cheapest event there is."""
+
+from __future__ import annotations
+
+from typing import Final, TypeAlias
+
+
+class ResponseHead:
+    """The head of a response as received: status line and fields (RFC 9112 section 2.1).
+
+    `block` holds the raw field lines; they are split only when somebody asks (`fields`), since most callers never do.
+    """
+
+    __slots__ = ("block", "http_version", "keep_alive", "keep_alive_timeout", "status")
+
+    def __init__(self, status: int, http_version: str, block: bytes) -> None:
+        self.status = status
+        self.http_version = http_version
+        self.block = block
+        self.keep_alive = True
+        self.keep_alive_timeout: float | None = None
+
+    @property
+    def interim(self) -> bool:
+        """Whether a final response follows (1xx)."""
+        return self.status < 200
+
+    @property
+    def reason(self) -> bytes:
+        """The reason phrase, often empty, never to be acted on."""
+        line = self.block[: self.block.find(b"\r\n")]
+        return line[13:].strip(b" \t")
+
+    @property
+    def fields(self) -> list[tuple[bytes, bytes]]:
+        """The fields in the order received, optional white space removed."""
+        return split_fields(self.block)
+
+    def find(self, name: bytes) -> str:
+        """The values of one field, joined by ", " ("" when there is none), without taking the others apart."""
+        block = self.block
+        lower = block.lower()
+        needle = b"\r\n" + name + b":"
+        found = lower.find(needle)
+        if found < 0:
+            return ""
+        values = []
+        while found >= 0:
+            start = found + len(needle)
+            end = block.find(b"\r\n", start)
+            values.append(block[start:end].strip(b" \t"))
+            found = lower.find(needle, end)
+        return b", ".join(values).decode("latin-1")
+
+    def __repr__(self) -> str:
+        return f"<ResponseHead {self.status} HTTP/{self.http_version}, {len(self.block)} bytes>"
+
+
+def split_fields(block: bytes) -> list[tuple[bytes, bytes]]:
+    """The fields of a head that a strict parser has accepted: every line is `name:value`."""
+    fields = []
+    for line in block.split(b"\r\n")[1:-2]:
+        name, _, value = line.partition(b":")
+        fields.append((name, value.strip(b" \t")))
+    return fields
+
+
+class EndOfMessage:
+    """The response is complete. `trailers` are kept apart from the fields of the head (RFC 9110 section 6.5.1)."""
+
+    __slots__ = ("trailers",)
+
+    def __init__(self, trailers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
+        self.trailers = trailers
+
+    def __repr__(self) -> str:
+        return f"<EndOfMessage trailers={len(self.trailers)}>"
+
+
+# Nearly every message ends without trailers, and they all end alike.
+END_OF_MESSAGE: Final = EndOfMessage()
+
+Event: TypeAlias = "ResponseHead | bytes | EndOfMessage"

@@ -1,0 +1,205 @@
+"""The receiving half of HTTP/1.1 (RFC 9112), one engine a connection, one exchange after the other.
+
+Theory of operation. The engine waits in one of these states:
+
+    IDLE ──expect()──▶ HEAD ──▶ SIZED   (Content-Length: counts down)          ──▶ IDLE
+                        │  ▶ CHUNKED (ChunkedDecoder)                          ──▶ IDLE
+                        │  ▶ UNTIL_EOF (neither: the end of the stream ends it)──▶ CLOSED
+                        └─ 1xx: stays in HEAD
+    any error, or a byte that belongs to no exchange ──▶ CLOSED
+
+A head is collected to its empty line and parsed in one piece. What follows is framed by the engine itself, so it
+always knows where a message ends, and `surplus` says whether the peer sent a byte more: such a connection must never
+carry another exchange, because the next response would be one that nobody asked for (response queue poisoning).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from atomhttp._wire.chunked import ChunkedDecoder
+from atomhttp._wire.events import END_OF_MESSAGE, EndOfMessage, Event, ResponseHead
+from atomhttp._wire.http1_parser import parse_head, shown
+from atomhttp.errors import AtomHTTPProtocolError
+
+DEFAULT_MAX_HEADER_SIZE: Final = 64 * 1024
+# Nobody needs more, and each one could keep a caller waiting (CVE-2024-24791's kind).
+MAX_INTERIM_RESPONSES: Final = 20
+
+IDLE, HEAD, SIZED, CHUNKED, UNTIL_EOF, CLOSED = range(6)
+
+
+class Http1Engine:
+    """Turns what a server sends into events. Knows no socket: feed it, and read `reusable` when the message has ended."""
+
+    __slots__ = ("_chunks", "_held", "_interim", "_max_header_size", "_method", "_remaining", "_used", "keep_alive", "state")
+
+    def __init__(self, max_header_size: int = DEFAULT_MAX_HEADER_SIZE) -> None:
+        self.state = IDLE
+        self.keep_alive = True
+        self._max_header_size = max_header_size
+        self._method = ""
+        self._held = b""
+        self._used = 0
+        self._interim = 0
+        self._remaining = 0
+        self._chunks: ChunkedDecoder | None = None
+
+    @property
+    def reusable(self) -> bool:
+        """Whether another exchange may follow on this connection, as far as the peer's bytes tell."""
+        return self.state == IDLE and self.keep_alive
+
+    def expect(self, method: str) -> None:
+        """A request with `method` goes out: its response is next. The method decides how that is framed."""
+        if self.state != IDLE:
+            raise RuntimeError("the engine is in the middle of an exchange")
+        self.state = HEAD
+        self._method = method
+        self._used = 0
+        self._interim = 0
+
+    def receive(self, data: bytes) -> list[Event]:
+        """The events in `data`, which must not be empty.
+
+        Raises:
+            AtomHTTPProtocolError: the peer broke HTTP. The engine is CLOSED.
+        """
+        try:
+            return self._receive(data)
+        except AtomHTTPProtocolError:
+            self.state = CLOSED
+            raise
+
+    def receive_eof(self, clean: bool = True) -> list[Event]:
+        """The events that the end of the stream causes; `clean` is False for TLS without close_notify.
+
+        Raises:
+            AtomHTTPProtocolError: the message was cut off.
+        """
+        state, self.state = self.state, CLOSED
+        if state == UNTIL_EOF:
+            if clean:
+                return [END_OF_MESSAGE]
+            raise AtomHTTPProtocolError("the TLS stream was cut off: the response may be incomplete")
+        if state == HEAD and self._held:
+            raise AtomHTTPProtocolError(f"the connection ended inside a response head: {shown(self._held)}")
+        if state == SIZED:
+            raise AtomHTTPProtocolError(f"the connection ended {self._remaining} bytes before the end of the response")
+        if state == CHUNKED:
+            raise AtomHTTPProtocolError("the connection ended inside a chunked response")
+        return []
+
+    def _receive(self, data: bytes) -> list[Event]:
+        state = self.state
+        if state == HEAD:
+            return self._receive_head(data)
+        if state == SIZED:
+            return self._receive_sized(data, [])
+        if state == CHUNKED:
+            return self._receive_chunked(data, [])
+        if state == UNTIL_EOF:
+            return [data]
+        raise AtomHTTPProtocolError(f"the server sent bytes that belong to no response: {shown(data)}")
+
+    # Head
+
+    def _receive_head(self, data: bytes) -> list[Event]:
+        events: list[Event] = []
+        start = 0
+        if self._held:
+            start = max(0, len(self._held) - 3)
+            data = self._held + data
+            self._held = b""
+        while True:
+            end = data.find(b"\r\n\r\n", start) + 4
+            used = end if end > 3 else len(data)
+            if self._used + used > self._max_header_size:
+                raise AtomHTTPProtocolError(
+                    f"the response head is larger than {self._max_header_size} bytes (maxHeaderSize)", "HPE_HEADER_OVERFLOW"
+                )
+            if end == 3:
+                self._hold(data)
+                return events
+            head, lengths, codings = parse_head(data if end == len(data) else data[:end])
+            events.append(head)
+            data = data[end:]
+            if not head.interim:
+                return self._start_body(head, lengths, codings, data, events)
+            self._used += end
+            self._interim += 1
+            if self._interim > MAX_INTERIM_RESPONSES:
+                raise AtomHTTPProtocolError(f"more than {MAX_INTERIM_RESPONSES} interim responses")
+            start = 0
+            if not data:
+                return events
+
+    def _hold(self, data: bytes) -> None:
+        """Keeps an incomplete head, unless it can never become one: a caller should not wait for its timeout then."""
+        line = b"HTTP/1."
+        if data[:7] != line[: len(data[:7])]:
+            raise AtomHTTPProtocolError(f"not an HTTP/1.1 response: {shown(data)}")
+        if data.count(b"\n") != data.count(b"\r\n"):
+            raise AtomHTTPProtocolError(f"a line of the response head ends without CR: {shown(data)}")
+        self._held = data
+
+    def _start_body(
+        self, head: ResponseHead, lengths: list[bytes], codings: list[bytes], rest: bytes, events: list[Event]
+    ) -> list[Event]:
+        """How the content is framed: RFC 9112 section 6.3, in its order."""
+        self.keep_alive = head.keep_alive
+        status, method = head.status, self._method
+        if codings and (len(codings) > 1 or codings[0].lower() != b"chunked" or head.http_version != "1.1"):
+            raise AtomHTTPProtocolError(f"a Transfer-Encoding that cannot be framed: {b', '.join(codings)[:80]!r}")
+        if method == "HEAD" or status == 204 or status == 304 or (method == "CONNECT" and status < 300):
+            return self._end(rest, END_OF_MESSAGE, events)
+        if codings:
+            self.state = CHUNKED
+            self._chunks = ChunkedDecoder()
+            return self._receive_chunked(rest, events) if rest else events
+        if lengths:
+            self.state = SIZED
+            self._remaining = parse_length(lengths)
+            if rest or not self._remaining:
+                return self._receive_sized(rest, events)
+            return events
+        self.state = UNTIL_EOF
+        self.keep_alive = False
+        if rest:
+            events.append(rest)
+        return events
+
+    # Content
+
+    def _receive_sized(self, data: bytes, events: list[Event]) -> list[Event]:
+        remaining = self._remaining - len(data)
+        if remaining > 0:
+            self._remaining = remaining
+            events.append(data)
+            return events
+        piece, rest = (data, b"") if not remaining else (data[:remaining], data[remaining:])
+        if piece:
+            events.append(piece)
+        return self._end(rest, END_OF_MESSAGE, events)
+
+    def _receive_chunked(self, data: bytes, events: list[Event]) -> list[Event]:
+        chunks = self._chunks
+        assert chunks is not None
+        events.extend(chunks.feed(data))
+        if chunks.done:
+            self._chunks = None
+            end = EndOfMessage(tuple(chunks.trailers)) if chunks.trailers else END_OF_MESSAGE
+            return self._end(b"surplus" if chunks.surplus else b"", end, events)
+        return events
+
+    def _end(self, rest: bytes, end: EndOfMessage, events: list[Event]) -> list[Event]:
+        events.append(end)
+        self.state = CLOSED if rest else IDLE
+        return events
+
+
+def parse_length(lengths: list[bytes]) -> int:
+    """The one Content-Length. llhttp has refused lists, signs and repetitions; this holds it to that."""
+    if len(lengths) != 1 or not lengths[0].isdigit() or len(lengths[0]) > 19:
+        raise AtomHTTPProtocolError(f"not a Content-Length: {b', '.join(lengths)[:80]!r}")
+    return int(lengths[0])

@@ -1,0 +1,86 @@
+"""The head of an HTTP/1.1 response, judged by llhttp (Node's own parser). The only importer of `httptools`.
+
+A whole head is parsed in one call, by a parser that is thrown away: what a parser remembers of one response can then
+never touch the next. llhttp is given no callbacks: it is the judge of the grammar, and what the engine needs of a head
+that has passed is found by one regular expression (2.3 µs a head with callbacks, 0.9 µs without).
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Final
+
+import httptools
+
+from atomhttp._wire.events import ResponseHead
+from atomhttp.errors import AtomHTTPProtocolError
+
+MAX_FIELDS: Final = 200
+
+_NO_CALLBACKS: Final = object()
+_FRAMING_FIELDS: Final = re.compile(
+    rb"\r\n(content-length|transfer-encoding|connection|keep-alive):[ \t]*([^\r]*)", re.IGNORECASE
+)
+_STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) [1-5][0-9][0-9](?: [\t\x20-\x7e\x80-\xff]*)?\r\n")
+_KEEP_ALIVE_TIMEOUT: Final = re.compile(rb"(?:^|[ ,;])timeout=\"?([0-9]{1,6})", re.IGNORECASE)
+
+_LENGTH, _CODING = len(b"content-length"), len(b"transfer-encoding")
+
+
+def parse_head(block: bytes) -> tuple[ResponseHead, list[bytes], list[bytes]]:
+    """The head in `block` (which ends with its empty line), and the values of Content-Length and Transfer-Encoding.
+
+    Raises:
+        AtomHTTPProtocolError: the head breaks RFC 9112, or what this client asks of it.
+    """
+    parser = httptools.HttpResponseParser(_NO_CALLBACKS)
+    try:
+        parser.feed_data(block)
+    except httptools.HttpParserUpgrade:
+        # 101 is the answer to an Upgrade that this client never sends (RFC 9110 section 15.2.2).
+        raise AtomHTTPProtocolError("the server switched protocols (101) without having been asked") from None
+    except httptools.HttpParserError as error:
+        raise AtomHTTPProtocolError(f"broken response head: {error}: {shown(block)}") from error
+    line = _STATUS_LINE.match(block)
+    if line is None:
+        raise AtomHTTPProtocolError(f"not a status line of HTTP/1.1: {shown(block)}")
+    if block.count(b"\r\n") - 2 > MAX_FIELDS:
+        raise AtomHTTPProtocolError(f"more than {MAX_FIELDS} fields in the response head", "HPE_HEADER_OVERFLOW")
+
+    version = "1.1" if line[1] == b"1" else "1.0"
+    head = ResponseHead(parser.get_status_code(), version, block)
+    lengths: list[bytes] = []
+    codings: list[bytes] = []
+    options = b""
+    for name, value in _FRAMING_FIELDS.findall(block):
+        if len(name) == _LENGTH:
+            lengths.append(value.rstrip(b" \t"))
+        elif len(name) == _CODING:
+            codings.append(value)
+        elif name[0] in b"cC":
+            options = options + b"," + value if options else value
+        else:
+            head.keep_alive_timeout = _keep_alive_timeout(value)
+    head.keep_alive = _is_kept_alive(options, version)
+    return head, lengths, codings
+
+
+# Servers send the same few values again and again (cached: 0.06 µs instead of 1.1).
+@lru_cache(maxsize=64)
+def _is_kept_alive(options: bytes, version: str) -> bool:
+    """Whether the connection persists: RFC 9112 section 9.3."""
+    tokens = {token.strip(b" \t") for token in options.lower().split(b",")}
+    return b"close" not in tokens and (version == "1.1" or b"keep-alive" in tokens)
+
+
+@lru_cache(maxsize=64)
+def _keep_alive_timeout(value: bytes) -> float | None:
+    timeout = _KEEP_ALIVE_TIMEOUT.search(value)
+    return float(timeout[1]) if timeout else None
+
+
+def shown(data: bytes) -> str:
+    """The first line of what a peer sent, escaped and cut, for a message."""
+    line = data[: data.find(b"\r\n")] if b"\r\n" in data else data
+    return repr(line[:80])[1:]

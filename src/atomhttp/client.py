@@ -1,0 +1,295 @@
+"""AtomHTTP: the asynchronous client, and what it shares with the synchronous one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeVar
+
+from atomhttp._assembly import build_adapter, built_in_headers, closed_error, configure_adapter, running_driver
+from atomhttp._model.config import Defaults, RequestConfig
+from atomhttp._model.options import BY_NAME, CLIENT_OPTIONS, check_options
+from atomhttp._pipeline.content import ContentReader
+from atomhttp._pipeline.dispatch import dispatch
+from atomhttp._pipeline.plan import Plan
+from atomhttp._pipeline.stream import ResponseStream
+from atomhttp.errors import AtomHTTPOptionError
+
+if TYPE_CHECKING:
+    from atomhttp._verbs import AsyncDataVerb, AsyncParamsVerb, AsyncRequest
+
+C = TypeVar("C", bound="ClientBase")
+
+
+class _Create(Generic[C]):
+    """`create`, on a client and on its class."""
+
+    def __get__(self, client: C | None, cls: type[C]) -> Callable[..., C]:
+        def create(config: Mapping[str, Any] | RequestConfig | None = None, /, **options: Any) -> C:
+            """A new client with these options; of a client, over a copy of its defaults and on its adapter."""
+            if client is None:
+                return cls(config, **options)
+            return client._derive(config, options)
+
+        return create
+
+
+class ClientBase:
+    """Options, plan and adapter of a client. No I/O."""
+
+    create: _Create[Self] = _Create()
+
+    def __init__(self, config: Mapping[str, Any] | RequestConfig | None = None, /, **options: Any) -> None:
+        state = self.__dict__
+        state["defaults"] = Defaults(built_in_headers(), client_options(config, options))
+        state["_adapter"] = self.defaults.adapter or build_adapter(self.defaults)
+        state["_owns_adapter"] = self.defaults.adapter is None
+        state["_closed"] = False
+        state["_plan"] = Plan(self.defaults)
+
+    defaults: Defaults
+    _plan: Plan
+    _closed: bool
+    _owns_adapter: bool
+    _adapter: Any
+
+    def _derive(self, config: Mapping[str, Any] | RequestConfig | None, options: Mapping[str, Any]) -> Self:
+        child = type(self)()
+        state = child.__dict__
+        state["defaults"] = self.defaults.copied()
+        for name, value in client_options(config, options).items():
+            if name == "headers":
+                child.defaults.headers.update(value)
+            else:
+                setattr(child.defaults, name, value)
+        if child.defaults.adapter is None:
+            state["_adapter"], state["_owns_adapter"] = self._adapter, False
+        state["_plan"] = Plan(child.defaults)
+        return child
+
+    def _current_plan(self) -> Plan:
+        """The plan for the defaults as they stand now.
+
+        Raises:
+            AtomHTTPClosedError: the client has been closed.
+        """
+        if self._closed:
+            raise closed_error()
+        plan = self._plan
+        if plan.version != self.defaults.__dict__["_version"]:
+            plan = self.__dict__["_plan"] = Plan(self.defaults)
+            if self._owns_adapter:
+                configure_adapter(self._adapter, self.defaults)
+        return plan
+
+    def get_uri(self, config: Mapping[str, Any] | RequestConfig | None = None, /, **options: Any) -> str:
+        """The absolute URL that a request with these options would go to; nothing is sent.
+
+        Raises:
+            AtomHTTPURLError, AtomHTTPOptionError.
+        """
+        plan = self._current_plan()
+        return plan.find_target(plan.build_config(None, None, config, options)).url
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in BY_NAME:
+            raise AttributeError(f"a client has no {name!r}; did you mean client.defaults.{name}?")
+        object.__setattr__(self, name, value)
+
+    def __repr__(self) -> str:
+        base = self.defaults.base_url
+        return f"<{type(self).__name__}{' ' + base if base else ''}{', closed' if self._closed else ''}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"a client holds connections and cannot be copied or pickled: use {type(self).__name__}.create()")
+
+
+def client_options(config: Any, options: Mapping[str, Any]) -> dict[str, Any]:
+    """A client's options from a mapping (or RequestConfig) and keywords; keywords win."""
+    given: dict[str, Any] = {}
+    if isinstance(config, RequestConfig):
+        given = {name: value for name, value in config.items() if name in CLIENT_OPTIONS}
+    elif isinstance(config, Mapping):
+        given = _without_layers(check_options(_with_layers(config), CLIENT_OPTIONS, "a client"), config)
+    elif config is not None:
+        raise AtomHTTPOptionError(
+            f"config: expected a mapping or a RequestConfig, got {type(config).__name__}", "ERR_BAD_OPTION_VALUE"
+        )
+    given.update(_without_layers(check_options(_with_layers(options), CLIENT_OPTIONS, "a client"), options))
+    return given
+
+
+def _with_layers(options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Header defaults may hold layers (`{'common': {…}}`), which no Headers could: they are checked when they are set."""
+    return {**options, "headers": None} if isinstance(options.get("headers"), Mapping) else options
+
+
+def _without_layers(checked: dict[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    if isinstance(options.get("headers"), Mapping):
+        checked["headers"] = options["headers"]
+    return checked
+
+
+def call_arguments(method: Any, url: Any, extra: tuple[Any, ...], config: Any) -> tuple[str | None, Any, Any]:
+    """(method, url, config) from what `request` was given: a config, or a method and a url.
+
+    Raises:
+        AtomHTTPOptionError: anything else.
+    """
+    if extra:
+        raise too_many("request(method, url)")
+    if isinstance(method, (Mapping, RequestConfig)):
+        if url is not None or config is not None:
+            raise AtomHTTPOptionError("request(config) takes one config; give more options as keywords", "ERR_BAD_OPTION")
+        return None, None, method
+    return method, url, config
+
+
+def too_many(call: str) -> AtomHTTPOptionError:
+    """The error for axios's habit of a config as the last argument."""
+    return AtomHTTPOptionError(f"{call}: one positional argument too many; did you mean config=?", "ERR_BAD_OPTION")
+
+
+def check_params(params: Any) -> None:
+    """`get(url, {'headers': {…}})` is axios's call; here it would become a query string, secrets and all.
+
+    Raises:
+        AtomHTTPOptionError: ERR_BAD_OPTION.
+    """
+    if isinstance(params, Mapping):
+        for name in ("params", "headers", "data"):
+            if isinstance(params.get(name), Mapping):
+                raise AtomHTTPOptionError(
+                    f"params: holds {name!r}, which looks like a config; did you mean config=?", "ERR_BAD_OPTION"
+                )
+
+
+class AtomHTTP(ClientBase):
+    """An asynchronous HTTP client.
+
+    Args:
+        config: options, as a mapping or a RequestConfig.
+        options: options by keyword, in either spelling (`baseURL` or `base_url`); they win.
+
+    Raises:
+        AtomHTTPOptionError: an unknown option, or a value of the wrong kind.
+
+    It works from any event loop and any thread, each with a pool of its own. Close it with `await client.close()` or
+    `async with`; a client that is simply dropped closes its connections by itself.
+    """
+
+    async def request(self, method: Any = None, url: Any = None, *extra: Any, config: Any = None, **options: Any) -> Any:
+        """Sends a request: `request(config)`, or `request(method, url, **options)`. Every verb comes through here.
+
+        Raises:
+            AtomHTTPError: see `atomhttp.errors`; no status raises unless `validateStatus` refuses it.
+            RuntimeError: no event loop is running.
+        """
+        driver = running_driver()
+        plan = self._current_plan()
+        if extra or type(method) is not str:
+            method, url, config = call_arguments(method, url, extra, config)
+        if method is not None and method not in KNOWN_METHODS:
+            options["method"] = method
+        built = plan.build_config(method, url, config, options)
+        return await dispatch(plan, built, built.__dict__["adapter"] or self._adapter, driver, _open_stream)
+
+    if TYPE_CHECKING:
+        request: AsyncRequest  # type: ignore[no-redef]  # typed by overloads, one for each response_type
+        get: AsyncParamsVerb
+        delete: AsyncParamsVerb
+        head: AsyncParamsVerb
+        options: AsyncParamsVerb
+        post: AsyncDataVerb
+        put: AsyncDataVerb
+        patch: AsyncDataVerb
+        query: AsyncDataVerb
+    else:
+
+        async def get(self, url, params=None, *extra, **options):
+            """GET: retrieve (RFC 9110 section 9.3.1)."""
+            return await self.request("GET", url, **params_options("get", params, extra, options))
+
+        async def delete(self, url, params=None, *extra, **options):
+            """DELETE: remove (RFC 9110 section 9.3.5)."""
+            return await self.request("DELETE", url, **params_options("delete", params, extra, options))
+
+        async def head(self, url, params=None, *extra, **options):
+            """HEAD: GET without content (RFC 9110 section 9.3.2)."""
+            return await self.request("HEAD", url, **params_options("head", params, extra, options))
+
+        async def options(self, url, params=None, *extra, **options):
+            """OPTIONS: what can be done here (RFC 9110 section 9.3.7)."""
+            return await self.request("OPTIONS", url, **params_options("options", params, extra, options))
+
+        async def post(self, url, data=None, *extra, **options):
+            """POST: process the content (RFC 9110 section 9.3.3)."""
+            return await self.request("POST", url, **data_options("post", data, extra, options))
+
+        async def put(self, url, data=None, *extra, **options):
+            """PUT: replace (RFC 9110 section 9.3.4)."""
+            return await self.request("PUT", url, **data_options("put", data, extra, options))
+
+        async def patch(self, url, data=None, *extra, **options):
+            """PATCH: change in part (RFC 5789)."""
+            return await self.request("PATCH", url, **data_options("patch", data, extra, options))
+
+        async def query(self, url, data=None, *extra, **options):
+            """QUERY: a safe request with content (RFC 10008)."""
+            return await self.request("QUERY", url, **data_options("query", data, extra, options))
+
+    # Life
+
+    async def close(self) -> None:
+        """Closes the client's connections. Calls in flight and later ones raise AtomHTTPClosedError; twice is fine."""
+        if not self._closed:
+            self._closed = True
+            if self._owns_adapter:
+                await self._adapter.close()
+
+    async def aclose(self) -> None:
+        """Another name for `close`."""
+        await self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def __enter__(self) -> NoReturn:
+        raise TypeError("AtomHTTP is asynchronous: use 'async with', or SyncAtomHTTP with 'with'")
+
+    def __exit__(self, *exc_info: object) -> None:
+        """Never reached; `with` looks for it before it enters."""
+
+
+KNOWN_METHODS = frozenset(("GET", "DELETE", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "QUERY", "TRACE"))
+
+
+def params_options(verb: str, params: Any, extra: tuple[Any, ...], options: dict[str, Any]) -> dict[str, Any]:
+    """The options of a verb whose second argument is `params`."""
+    if extra:
+        raise too_many(f"{verb}(url, params)")
+    if params is not None:
+        check_params(params)
+        options["params"] = params
+    return options
+
+
+def data_options(verb: str, data: Any, extra: tuple[Any, ...], options: dict[str, Any]) -> dict[str, Any]:
+    """The options of a verb whose second argument is `data`."""
+    if extra:
+        raise too_many(f"{verb}(url, data)")
+    if data is not None:
+        options["data"] = data
+    return options
+
+
+def _open_stream(reader: ContentReader, driver: Any) -> ResponseStream:
+    return ResponseStream(reader, driver)
+
+
+AsyncAtomHTTP = AtomHTTP

@@ -1,0 +1,272 @@
+"""Every error and warning that atomhttp raises.
+
+```
+AtomHTTPError
+├─ AtomHTTPRequestError            the request or what came of it was refused
+│  ├─ AtomHTTPOptionError (ValueError)   ERR_BAD_OPTION, ERR_BAD_OPTION_VALUE, ERR_FORM_DATA_DEPTH_EXCEEDED, ERR_NOT_SUPPORT
+│  ├─ AtomHTTPURLError (ValueError)      ERR_INVALID_URL
+│  ├─ AtomHTTPStatusError                ERR_BAD_REQUEST (4xx), ERR_BAD_RESPONSE (the rest)
+│  ├─ AtomHTTPRedirectError              ERR_FR_TOO_MANY_REDIRECTS, ERR_BAD_REDIRECT
+│  ├─ AtomHTTPLimitError                 ERR_MAX_BODY_LENGTH, ERR_MAX_CONTENT_LENGTH
+│  ├─ AtomHTTPDecodeError                ERR_BAD_RESPONSE
+│  └─ AtomHTTPClosedError (RuntimeError) ERR_CLIENT_CLOSED, ERR_STREAM_CONSUMED
+├─ AtomHTTPNetworkError (ConnectionError) ECONNREFUSED, ECONNRESET, ENOTFOUND, …; ERR_NETWORK when no finer one is known
+│  ├─ AtomHTTPTLSError                   Node's strings: CERT_HAS_EXPIRED, …; else ERR_TLS
+│  ├─ AtomHTTPProxyError                 ERR_PROXY
+│  └─ AtomHTTPProtocolError              ERR_BAD_RESPONSE (the peer broke HTTP), HPE_HEADER_OVERFLOW
+├─ AtomHTTPTimeoutError (TimeoutError)   ECONNABORTED
+└─ AtomHTTPCanceledError                 ERR_CANCELED
+```
+
+The class says whose fault it was, `code` says which fault, in the words of axios and Node. Messages, `to_dict()`,
+`repr` and pickles never hold a secret; `error.config` in the process is the live object, so that it can be sent again.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from atomhttp._redact import redact_url
+
+
+class AtomHTTPError(Exception):
+    """The base of all errors of this package.
+
+    Args:
+        message: what went wrong, for a person.
+        code: a stable string for a program (axios's and Node's names); the class's first code by default.
+        config: the RequestConfig of the call, when there was one.
+        request: the Request that was being sent, when it was built.
+        response: the Response, when one had been received.
+    """
+
+    codes: ClassVar[tuple[str, ...]] = ("ERR_NETWORK",)
+
+    def __init__(
+        self,
+        message: str = "",
+        code: str | None = None,
+        *,
+        config: Any = None,
+        request: Any = None,
+        response: Any = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code if code is not None else self.codes[0]
+        self.config = config
+        self.request = request
+        self.response = response
+        self.attempts: tuple[Any, ...] = ()
+
+    @property
+    def status(self) -> int | None:
+        """The response's status, or None when there was no response."""
+        return None if self.response is None else int(self.response.status)
+
+    def __str__(self) -> str:
+        return self.message
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.message!r}, code={self.code!r})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The error as plain values, secrets redacted (axios's `toJSON` without the browser's fields)."""
+        described = {"name": type(self).__name__, "message": self.message, "code": self.code, "status": self.status}
+        if self.config is not None:
+            described["config"] = self.config.to_dict()
+        if self.__cause__ is not None:
+            described["cause"] = type(self.__cause__).__name__
+        return described
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The request goes (it may hold a socket's worth of state), the config travels without its secrets.
+        state = {name: value for name, value in self.__dict__.items() if name not in ("config", "request")}
+        config = self.config.redacted() if hasattr(self.config, "redacted") else None
+        return (_rebuild, (type(self), self.message, self.code, config, state))
+
+
+def _rebuild(cls: type[AtomHTTPError], message: str, code: str, config: Any, state: dict[str, Any]) -> AtomHTTPError:
+    error = cls.__new__(cls)
+    AtomHTTPError.__init__(error, message, code, config=config)
+    error.__dict__.update(state)
+    return error
+
+
+class AtomHTTPRequestError(AtomHTTPError):
+    """The request, or what came of it, was refused; sending it again unchanged gives the same."""
+
+    codes = ("ERR_BAD_REQUEST",)
+
+
+class AtomHTTPOptionError(AtomHTTPRequestError, ValueError):
+    """An option that does not exist, is in the wrong place, or has a value of the wrong kind."""
+
+    codes = ("ERR_BAD_OPTION", "ERR_BAD_OPTION_VALUE", "ERR_FORM_DATA_DEPTH_EXCEEDED", "ERR_NOT_SUPPORT")
+
+
+class AtomHTTPURLError(AtomHTTPRequestError, ValueError):
+    """A URL that cannot be requested."""
+
+    codes = ("ERR_INVALID_URL",)
+
+
+class AtomHTTPStatusError(AtomHTTPRequestError):
+    """A status that `validateStatus` refused, or that `raise_for_status()` met; `.response` is complete."""
+
+    codes = ("ERR_BAD_REQUEST", "ERR_BAD_RESPONSE")
+
+
+class AtomHTTPRedirectError(AtomHTTPRequestError):
+    """A redirect that was not followed."""
+
+    codes = ("ERR_FR_TOO_MANY_REDIRECTS", "ERR_BAD_REDIRECT")
+
+
+class AtomHTTPLimitError(AtomHTTPRequestError):
+    """A body larger than `maxBodyLength` or `maxContentLength`. `limit` and `size` (so far) are in bytes."""
+
+    codes = ("ERR_MAX_BODY_LENGTH", "ERR_MAX_CONTENT_LENGTH")
+
+    def __init__(self, message: str = "", code: str | None = None, *, limit: int, size: int, **context: Any) -> None:
+        super().__init__(message, code, **context)
+        self.limit = limit
+        self.size = size
+
+
+class AtomHTTPDecodeError(AtomHTTPRequestError):
+    """A response whose content could not be decoded (content coding, JSON, or the type asked for)."""
+
+    codes = ("ERR_BAD_RESPONSE",)
+
+
+class AtomHTTPClosedError(AtomHTTPRequestError, RuntimeError):
+    """Something closed or used up was used again."""
+
+    codes = ("ERR_CLIENT_CLOSED", "ERR_STREAM_CONSUMED")
+
+
+class AtomHTTPNetworkError(AtomHTTPError, ConnectionError):
+    """The network or the peer failed.
+
+    Attributes:
+        request_sent: "no" when no byte of the request left, "yes" when all of it did, else "maybe".
+        reused: whether it happened on a kept-alive connection before a byte of the response came.
+    """
+
+    codes = (
+        "ERR_NETWORK",
+        "ECONNREFUSED",
+        "ECONNRESET",
+        "ECONNABORTED",
+        "EPIPE",
+        "ENOTFOUND",
+        "EAI_AGAIN",
+        "EHOSTUNREACH",
+        "ENETUNREACH",
+        "EADDRNOTAVAIL",
+        "EACCES",
+        "ENOENT",
+        "EMFILE",
+        "ETIMEDOUT",
+        "ERR_ADDRESS_REFUSED",
+    )
+
+    def __init__(
+        self, message: str = "", code: str | None = None, *, request_sent: str = "no", reused: bool = False, **context: Any
+    ) -> None:
+        super().__init__(message, code, **context)
+        self.request_sent = request_sent
+        self.reused = reused
+
+
+class AtomHTTPTLSError(AtomHTTPNetworkError):
+    """TLS failed: a certificate that is not trusted, a name that does not match, a broken record."""
+
+    codes = (
+        "ERR_TLS",
+        "CERT_HAS_EXPIRED",
+        "CERT_NOT_YET_VALID",
+        "CERT_REVOKED",
+        "CERT_REJECTED",
+        "CERT_UNTRUSTED",
+        "CERT_SIGNATURE_FAILURE",
+        "DEPTH_ZERO_SELF_SIGNED_CERT",
+        "SELF_SIGNED_CERT_IN_CHAIN",
+        "UNABLE_TO_GET_ISSUER_CERT",
+        "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+        "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+        "INVALID_CA",
+        "INVALID_PURPOSE",
+        "PATH_LENGTH_EXCEEDED",
+        "ERR_TLS_CERT_ALTNAME_INVALID",
+    )
+
+
+class AtomHTTPProxyError(AtomHTTPNetworkError):
+    """The proxy refused, or could not be used."""
+
+    codes = ("ERR_PROXY",)
+
+
+class AtomHTTPProtocolError(AtomHTTPNetworkError):
+    """The peer broke HTTP: nothing of what it sent can be trusted, and the connection is closed."""
+
+    codes = ("ERR_BAD_RESPONSE", "HPE_HEADER_OVERFLOW")
+
+
+class AtomHTTPTimeoutError(AtomHTTPError, TimeoutError):
+    """A timeout passed.
+
+    Attributes:
+        phase: "pool", "dns", "connect", "tls", "write", "headers" or "body": what was being waited for.
+        limit: the limit that passed, in seconds.
+        elapsed: seconds since the call began.
+        url: the URL, redacted.
+    """
+
+    codes = ("ECONNABORTED",)
+
+    def __init__(
+        self,
+        message: str = "",
+        code: str | None = None,
+        *,
+        phase: str,
+        limit: float,
+        elapsed: float,
+        url: str = "",
+        **context: Any,
+    ) -> None:
+        super().__init__(message, code, **context)
+        self.phase = phase
+        self.limit = limit
+        self.elapsed = elapsed
+        self.url = redact_url(url)
+
+
+class AtomHTTPCanceledError(AtomHTTPError):
+    """The caller's signal aborted the call (axios's CanceledError)."""
+
+    codes = ("ERR_CANCELED",)
+
+
+AtomHTTPCancelError = AtomHTTPCanceledError
+
+
+class AtomHTTPWarning(UserWarning):
+    """The base of all warnings of this package."""
+
+
+class InsecureRequestWarning(AtomHTTPWarning):
+    """Certificates are not verified (`verify=False`): anybody on the way can read and change what is sent."""
+
+
+def is_atomhttp_error(value: object) -> bool:
+    """Whether `value` is an error of this package (axios's `isAxiosError`)."""
+    return isinstance(value, AtomHTTPError)
+
+
+def is_cancel(value: object) -> bool:
+    """Whether `value` says that the caller aborted the call (axios's `isCancel`)."""
+    return isinstance(value, AtomHTTPCanceledError)

@@ -1,0 +1,158 @@
+"""SyncAtomHTTP: the same client without an event loop, and the one-shot functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NoReturn, Self
+
+from atomhttp._assembly import BlockingDriver, Units
+from atomhttp._pipeline.content import ContentReader
+from atomhttp._pipeline.dispatch import dispatch
+from atomhttp._pipeline.stream import SyncResponseStream
+from atomhttp.client import KNOWN_METHODS, ClientBase, call_arguments, data_options, params_options
+
+if TYPE_CHECKING:
+    from atomhttp._verbs import SyncDataVerb, SyncParamsVerb, SyncRequest
+
+
+class SyncAtomHTTP(ClientBase):
+    """A synchronous HTTP client: AtomHTTP's verbs and options, without await.
+
+    No thread and no event loop runs behind it: the calling thread waits for its own sockets. It may be shared by
+    threads, and used inside a running event loop (which it blocks meanwhile). Bodies and callbacks must not await
+    anything that needs an event loop.
+
+    Args:
+        config: options, as a mapping or a RequestConfig.
+        options: options by keyword, in either spelling; they win.
+
+    Raises:
+        AtomHTTPOptionError: an unknown option, or a value of the wrong kind.
+    """
+
+    def __init__(self, config: Any = None, /, **options: Any) -> None:
+        super().__init__(config, **options)
+        self.__dict__["_units"] = Units()
+
+    _units: Units
+
+    def request(self, method: Any = None, url: Any = None, *extra: Any, config: Any = None, **options: Any) -> Any:
+        """Sends a request: `request(config)`, or `request(method, url, **options)`. Every verb comes through here.
+
+        Raises:
+            AtomHTTPError: see `atomhttp.errors`; no status raises unless `validateStatus` refuses it.
+        """
+        plan = self._current_plan()
+        if extra or type(method) is not str:
+            method, url, config = call_arguments(method, url, extra, config)
+        if method is not None and method not in KNOWN_METHODS:
+            options["method"] = method
+        built = plan.build_config(method, url, config, options)
+        adapter = built.__dict__["adapter"] or self._adapter
+        return self._units.run(lambda unit: dispatch(plan, built, adapter, unit, self._open_stream))
+
+    def _open_stream(self, reader: ContentReader, driver: BlockingDriver) -> SyncResponseStream:
+        # The stream holds on to the client: one that was dropped would close the connection under it.
+        return SyncResponseStream(reader, self._run)
+
+    def _run(self, start: Callable[[Any], Coroutine[Any, Any, bytes]]) -> bytes:
+        return self._units.run(start)
+
+    if TYPE_CHECKING:
+        request: SyncRequest  # type: ignore[no-redef]  # typed by overloads, one for each response_type
+        get: SyncParamsVerb
+        delete: SyncParamsVerb
+        head: SyncParamsVerb
+        options: SyncParamsVerb
+        post: SyncDataVerb
+        put: SyncDataVerb
+        patch: SyncDataVerb
+        query: SyncDataVerb
+    else:
+
+        def get(self, url, params=None, *extra, **options):
+            """GET: retrieve (RFC 9110 section 9.3.1)."""
+            return self.request("GET", url, **params_options("get", params, extra, options))
+
+        def delete(self, url, params=None, *extra, **options):
+            """DELETE: remove (RFC 9110 section 9.3.5)."""
+            return self.request("DELETE", url, **params_options("delete", params, extra, options))
+
+        def head(self, url, params=None, *extra, **options):
+            """HEAD: GET without content (RFC 9110 section 9.3.2)."""
+            return self.request("HEAD", url, **params_options("head", params, extra, options))
+
+        def options(self, url, params=None, *extra, **options):
+            """OPTIONS: what can be done here (RFC 9110 section 9.3.7)."""
+            return self.request("OPTIONS", url, **params_options("options", params, extra, options))
+
+        def post(self, url, data=None, *extra, **options):
+            """POST: process the content (RFC 9110 section 9.3.3)."""
+            return self.request("POST", url, **data_options("post", data, extra, options))
+
+        def put(self, url, data=None, *extra, **options):
+            """PUT: replace (RFC 9110 section 9.3.4)."""
+            return self.request("PUT", url, **data_options("put", data, extra, options))
+
+        def patch(self, url, data=None, *extra, **options):
+            """PATCH: change in part (RFC 5789)."""
+            return self.request("PATCH", url, **data_options("patch", data, extra, options))
+
+        def query(self, url, data=None, *extra, **options):
+            """QUERY: a safe request with content (RFC 10008)."""
+            return self.request("QUERY", url, **data_options("query", data, extra, options))
+
+    # Life
+
+    def close(self) -> None:
+        """Closes the client's connections. Calls in other threads and later ones raise AtomHTTPClosedError."""
+        if not self._closed:
+            self._closed = True
+            if self._owns_adapter:
+                self._units.run(lambda _: self._adapter.close())
+            self._units.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> NoReturn:
+        raise TypeError("SyncAtomHTTP is synchronous: use 'with', or AtomHTTP with 'async with'")
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        """Never reached; `async with` looks for it before it enters."""
+
+
+# One-shots: a client for one call. Its connection is closed with it, or, for a stream, with the stream.
+
+if TYPE_CHECKING:
+    request: SyncRequest
+    get: SyncParamsVerb
+    delete: SyncParamsVerb
+    head: SyncParamsVerb
+    options: SyncParamsVerb
+    post: SyncDataVerb
+    put: SyncDataVerb
+    patch: SyncDataVerb
+    query: SyncDataVerb
+else:
+
+    def _one_shot(verb):
+        def send(*arguments, **options):
+            client = SyncAtomHTTP()
+            response = getattr(client, verb)(*arguments, **options)
+            if not isinstance(response.data, SyncResponseStream):
+                client.close()
+            return response
+
+        send.__name__ = send.__qualname__ = verb
+        send.__doc__ = f"`SyncAtomHTTP().{verb}(…)`: one call with a client of its own."
+        return send
+
+    request, get, delete, head = map(_one_shot, ("request", "get", "delete", "head"))
+    options, post, put, patch, query = map(_one_shot, ("options", "post", "put", "patch", "query"))
