@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
+from urllib.parse import unquote_plus
 
 REDACTED: Final = "[redacted]"
 
@@ -16,8 +17,8 @@ _SECRET_WORDS: Final = re.compile(
     r"authorization|cookie|passw(or)?d|passphrase|secret|token|apikey|credential|signature|session|^auth$|^sig$|^key$"
 )
 _NOT_LETTERS: Final = re.compile(r"[^a-z0-9]")
-_USERINFO: Final = re.compile(r"(?<=//)[^/?#\s]*@")
-_QUERY_PAIR: Final = re.compile(r"(?<=[?&;])([^=&;#\s]+)=([^&;#\s]*)")
+_USERINFO: Final = re.compile(r"(?<=//)[^/?#]*@")
+_QUERY_PAIR: Final = re.compile(r"(?<=[?&;#])([^=&;#?\s]+)=([^&;#\s]*)")
 
 
 def is_secret_name(name: str) -> bool:
@@ -29,7 +30,7 @@ def redact_url(url: str) -> str:
     """`url` without userinfo and without the values of query parameters that have secret names."""
 
     def mask(pair: re.Match[str]) -> str:
-        return f"{pair[1]}={REDACTED}" if is_secret_name(pair[1]) else pair[0]
+        return f"{pair[1]}={REDACTED}" if is_secret_name(unquote_plus(pair[1])) else pair[0]
 
     return _QUERY_PAIR.sub(mask, _USERINFO.sub("", url))
 
@@ -45,8 +46,15 @@ def redact_value(name: str, value: Any) -> Any:
         return value
     if is_secret_name(name):
         return REDACTED
+    if name == "url":
+        value = str(value)
     if isinstance(value, str):
+        if name == "params":
+            return redact_url(f"?{value}")[1:]
         return redact_url(value) if "//" in value or "?" in value else value
+    if name == "cert" and isinstance(value, (list, tuple)):
+        # (certificate, key, password)
+        return [*value[:2], *([REDACTED] if len(value) > 2 else [])]
     if isinstance(value, Mapping):
         return {str(key): redact_value(str(key), item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, Unpack
 
 from atomhttp._assembly import build_adapter, built_in_headers, closed_error, configure_adapter, running_driver
 from atomhttp._model.config import Defaults, RequestConfig
@@ -16,16 +16,24 @@ from atomhttp._pipeline.stream import ResponseStream
 from atomhttp.errors import AtomHTTPOptionError
 
 if TYPE_CHECKING:
-    from atomhttp._verbs import AsyncDataVerb, AsyncParamsVerb, AsyncRequest
+    from atomhttp._verbs import (
+        AsyncDataVerb,
+        AsyncParamsVerb,
+        AsyncRequest,
+        CallOptions,
+        ClientOptions,
+        ConfigInput,
+        Create,
+    )
 
 C = TypeVar("C", bound="ClientBase")
 
 
-class _Create(Generic[C]):
+class _Create:
     """`create`, on a client and on its class."""
 
-    def __get__(self, client: C | None, cls: type[C]) -> Callable[..., C]:
-        def create(config: Mapping[str, Any] | RequestConfig | None = None, /, **options: Any) -> C:
+    def __get__(self, client: C | None, cls: type[C]) -> Create[C]:
+        def create(config: ConfigInput = None, /, **options: Unpack[ClientOptions]) -> C:
             """A new client with these options; of a client, over a copy of its defaults and on its adapter."""
             if client is None:
                 return cls(config, **options)
@@ -37,9 +45,9 @@ class _Create(Generic[C]):
 class ClientBase:
     """Options, plan and adapter of a client. No I/O."""
 
-    create: _Create[Self] = _Create()
+    create = _Create()
 
-    def __init__(self, config: Mapping[str, Any] | RequestConfig | None = None, /, **options: Any) -> None:
+    def __init__(self, config: ConfigInput = None, /, **options: Unpack[ClientOptions]) -> None:
         state = self.__dict__
         state["defaults"] = Defaults(built_in_headers(), client_options(config, options))
         state["_adapter"] = self.defaults.adapter or build_adapter(self.defaults)
@@ -82,7 +90,7 @@ class ClientBase:
                 configure_adapter(self._adapter, self.defaults)
         return plan
 
-    def get_uri(self, config: Mapping[str, Any] | RequestConfig | None = None, /, **options: Any) -> str:
+    def get_uri(self, config: ConfigInput = None, /, **options: Unpack[CallOptions]) -> str:
         """The absolute URL that a request with these options would go to; nothing is sent.
 
         Raises:
@@ -101,7 +109,9 @@ class ClientBase:
         return f"<{type(self).__name__}{' ' + base if base else ''}{', closed' if self._closed else ''}>"
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError(f"a client holds connections and cannot be copied or pickled: use {type(self).__name__}.create()")
+        raise TypeError(
+            f"a client holds connections and cannot be copied or pickled: use {type(self).__name__}.create()"
+        )
 
 
 def client_options(config: Any, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -120,7 +130,7 @@ def client_options(config: Any, options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _with_layers(options: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Header defaults may hold layers (`{'common': {…}}`), which no Headers could: they are checked when they are set."""
+    """Header defaults may hold layers (`{'common': {…}}`), which no Headers could: checked when they are set."""
     return {**options, "headers": None} if isinstance(options.get("headers"), Mapping) else options
 
 
@@ -139,9 +149,11 @@ def call_arguments(method: Any, url: Any, extra: tuple[Any, ...], config: Any) -
     if extra:
         raise too_many("request(method, url)")
     if isinstance(method, (Mapping, RequestConfig)):
-        if url is not None or config is not None:
-            raise AtomHTTPOptionError("request(config) takes one config; give more options as keywords", "ERR_BAD_OPTION")
-        return None, None, method
+        if config is not None or isinstance(url, (Mapping, RequestConfig)):
+            raise AtomHTTPOptionError(
+                "request(config) takes one config; give more options as keywords", "ERR_BAD_OPTION"
+            )
+        return None, url, method
     return method, url, config
 
 
@@ -178,24 +190,9 @@ class AtomHTTP(ClientBase):
     `async with`; a client that is simply dropped closes its connections by itself.
     """
 
-    async def request(self, method: Any = None, url: Any = None, *extra: Any, config: Any = None, **options: Any) -> Any:
-        """Sends a request: `request(config)`, or `request(method, url, **options)`. Every verb comes through here.
-
-        Raises:
-            AtomHTTPError: see `atomhttp.errors`; no status raises unless `validateStatus` refuses it.
-            RuntimeError: no event loop is running.
-        """
-        driver = running_driver()
-        plan = self._current_plan()
-        if extra or type(method) is not str:
-            method, url, config = call_arguments(method, url, extra, config)
-        if method is not None and method not in KNOWN_METHODS:
-            options["method"] = method
-        built = plan.build_config(method, url, config, options)
-        return await dispatch(plan, built, built.__dict__["adapter"] or self._adapter, driver, _open_stream)
-
     if TYPE_CHECKING:
-        request: AsyncRequest  # type: ignore[no-redef]  # typed by overloads, one for each response_type
+        # Overloads, one for each kind of response_type: see `_verbs`.
+        request: AsyncRequest
         get: AsyncParamsVerb
         delete: AsyncParamsVerb
         head: AsyncParamsVerb
@@ -205,6 +202,22 @@ class AtomHTTP(ClientBase):
         patch: AsyncDataVerb
         query: AsyncDataVerb
     else:
+
+        async def request(self, method=None, url=None, *extra, config=None, **options):
+            """Sends a request: `request(config)`, or `request(method, url, **options)`. Every verb comes through here.
+
+            Raises:
+                AtomHTTPError: see `atomhttp.errors`; no status raises unless `validateStatus` refuses it.
+                RuntimeError: no event loop is running.
+            """
+            driver = running_driver()
+            plan = self._current_plan()
+            if extra or type(method) is not str:
+                method, url, config = call_arguments(method, url, extra, config)
+            if method is not None and method not in KNOWN_METHODS:
+                options["method"] = method
+            built = plan.build_config(method, url, config, options)
+            return await dispatch(plan, built, built.__dict__["adapter"] or self._adapter, driver, _open_stream)
 
         async def get(self, url, params=None, *extra, **options):
             """GET: retrieve (RFC 9110 section 9.3.1)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self, Unpack
 
 from atomhttp._assembly import BlockingDriver, Units
 from atomhttp._pipeline.content import ContentReader
@@ -13,7 +13,7 @@ from atomhttp._pipeline.stream import SyncResponseStream
 from atomhttp.client import KNOWN_METHODS, ClientBase, call_arguments, data_options, params_options
 
 if TYPE_CHECKING:
-    from atomhttp._verbs import SyncDataVerb, SyncParamsVerb, SyncRequest
+    from atomhttp._verbs import ClientOptions, ConfigInput, SyncDataVerb, SyncParamsVerb, SyncRequest
 
 
 class SyncAtomHTTP(ClientBase):
@@ -31,36 +31,15 @@ class SyncAtomHTTP(ClientBase):
         AtomHTTPOptionError: an unknown option, or a value of the wrong kind.
     """
 
-    def __init__(self, config: Any = None, /, **options: Any) -> None:
+    def __init__(self, config: ConfigInput = None, /, **options: Unpack[ClientOptions]) -> None:
         super().__init__(config, **options)
         self.__dict__["_units"] = Units()
 
     _units: Units
 
-    def request(self, method: Any = None, url: Any = None, *extra: Any, config: Any = None, **options: Any) -> Any:
-        """Sends a request: `request(config)`, or `request(method, url, **options)`. Every verb comes through here.
-
-        Raises:
-            AtomHTTPError: see `atomhttp.errors`; no status raises unless `validateStatus` refuses it.
-        """
-        plan = self._current_plan()
-        if extra or type(method) is not str:
-            method, url, config = call_arguments(method, url, extra, config)
-        if method is not None and method not in KNOWN_METHODS:
-            options["method"] = method
-        built = plan.build_config(method, url, config, options)
-        adapter = built.__dict__["adapter"] or self._adapter
-        return self._units.run(lambda unit: dispatch(plan, built, adapter, unit, self._open_stream))
-
-    def _open_stream(self, reader: ContentReader, driver: BlockingDriver) -> SyncResponseStream:
-        # The stream holds on to the client: one that was dropped would close the connection under it.
-        return SyncResponseStream(reader, self._run)
-
-    def _run(self, start: Callable[[Any], Coroutine[Any, Any, bytes]]) -> bytes:
-        return self._units.run(start)
-
     if TYPE_CHECKING:
-        request: SyncRequest  # type: ignore[no-redef]  # typed by overloads, one for each response_type
+        # Overloads, one for each kind of response_type: see `_verbs`.
+        request: SyncRequest
         get: SyncParamsVerb
         delete: SyncParamsVerb
         head: SyncParamsVerb
@@ -70,6 +49,21 @@ class SyncAtomHTTP(ClientBase):
         patch: SyncDataVerb
         query: SyncDataVerb
     else:
+
+        def request(self, method=None, url=None, *extra, config=None, **options):
+            """Sends a request: `request(config)`, or `request(method, url, **options)`. Every verb comes through here.
+
+            Raises:
+                AtomHTTPError: see `atomhttp.errors`; no status raises unless `validateStatus` refuses it.
+            """
+            plan = self._current_plan()
+            if extra or type(method) is not str:
+                method, url, config = call_arguments(method, url, extra, config)
+            if method is not None and method not in KNOWN_METHODS:
+                options["method"] = method
+            built = plan.build_config(method, url, config, options)
+            adapter = built.__dict__["adapter"] or self._adapter
+            return self._units.run(lambda unit: dispatch(plan, built, adapter, unit, self._open_stream))
 
         def get(self, url, params=None, *extra, **options):
             """GET: retrieve (RFC 9110 section 9.3.1)."""
@@ -102,6 +96,13 @@ class SyncAtomHTTP(ClientBase):
         def query(self, url, data=None, *extra, **options):
             """QUERY: a safe request with content (RFC 10008)."""
             return self.request("QUERY", url, **data_options("query", data, extra, options))
+
+    def _open_stream(self, reader: ContentReader, driver: BlockingDriver) -> SyncResponseStream:
+        # The stream holds on to the client: one that was dropped would close the connection under it.
+        return SyncResponseStream(reader, self._run)
+
+    def _run(self, start: Callable[[Any], Coroutine[Any, Any, bytes]]) -> bytes:
+        return self._units.run(start)
 
     # Life
 

@@ -119,7 +119,7 @@ class Peer(LocalServer):
         """Let the scripts end by themselves, and name those that do not."""
         expected = sum(1 for script in self.scripts if script)
         with self.change:
-            self.change.wait_for(lambda: self.connections >= expected, SETTLING)
+            self.change.wait_for(lambda: self.connections >= expected and not self.is_dialled(), SETTLING)
         for thread in self._threads[1:]:  # the first one accepts, and ends with the server
             thread.join(SETTLING)
         for number in sorted(self._sockets):

@@ -6,6 +6,7 @@ Threads, not an event loop: a server must answer while the client under test blo
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import ssl
 import threading
@@ -45,6 +46,7 @@ class LocalServer:
         if tls is not None:
             tls.sni_callback = lambda _connection, name, _context: self.server_names.append(name)
         self._listener = _listen(unix, host)
+        self._listener.setblocking(False)
         self.port: int = 0 if unix else self._listener.getsockname()[1]
 
     @property
@@ -77,7 +79,7 @@ class LocalServer:
         with self.change:
             self.closing.set()
             doomed = [self._listener, *self._sockets.values()]
-        # Linux wakes a blocked accept() or recv() by shutdown(); close() would leave it blocked.
+        # Linux wakes a thread that waits in poll() or recv() by shutdown(); close() would leave it waiting.
         for each in doomed:
             with contextlib.suppress(OSError):
                 socket.socket.shutdown(each, socket.SHUT_RDWR)
@@ -114,19 +116,25 @@ class LocalServer:
 
     def _accept(self) -> None:
         while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            with self.change:
+            self.is_dialled(None)
+            with self.change:  # accepting and counting are one step: see `is_dialled`
                 if self.closing.is_set():
-                    connection.close()
                     return
+                try:
+                    connection, _ = self._listener.accept()
+                except OSError:
+                    continue  # the client has gone again
                 connection.settimeout(PATIENCE)
                 number, self.connections = self.connections, self.connections + 1
                 self._sockets[number] = connection
                 self._start(self._converse, connection, number)
                 self.change.notify_all()
+
+    def is_dialled(self, timeout: float | None = 0) -> bool:
+        """Whether a connection waits to be accepted. Under `change`, False means that all of them are counted."""
+        poller = select.poll()
+        poller.register(self._listener, select.POLLIN)
+        return bool(poller.poll(timeout))
 
     def _converse(self, connection: socket.socket, number: int) -> None:
         try:

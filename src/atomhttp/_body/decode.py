@@ -83,15 +83,17 @@ _NO_CHARSETS: Final = frozenset((
 _LONGEST_CHARSET: Final = 40
 
 
-@lru_cache(maxsize=256)
 def lookup_charset(name: str) -> str | None:
     """The Python codec that decodes the charset `name`; None for an unknown one and for codecs that are no charsets.
 
     Only names in Python's own table reach the codec registry, which would import a module by that name and remember
     every name for ever. UTF-7 is left out, as in the WHATWG Encoding standard: it hides markup from filters.
     """
-    if len(name) > _LONGEST_CHARSET or not name.isascii():
-        return None
+    return _lookup_charset(name) if len(name) <= _LONGEST_CHARSET and name.isascii() else None
+
+
+@lru_cache(maxsize=256)
+def _lookup_charset(name: str) -> str | None:
     normal = encodings.normalize_encoding(name).lower()
     codec = aliases.get(normal, normal)
     if codec in _NO_CHARSETS or codec not in _text_codecs():

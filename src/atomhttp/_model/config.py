@@ -8,6 +8,7 @@ from typing import Any, Final, NoReturn, Protocol
 
 from atomhttp._model.headers import Headers
 from atomhttp._model.options import BY_NAME, CALL_OPTIONS, CLIENT_OPTIONS, Option, check_options, find_option
+from atomhttp._model.params import merge_params
 from atomhttp._redact import redact_value
 from atomhttp.errors import AtomHTTPOptionError
 
@@ -123,6 +124,11 @@ class RequestConfig(_Options):
         names = super().keys()
         return names if "headers" in names or "_layers" not in self.__dict__ else [*names, "headers"]
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether a client's defaults are in it already, as in `response.config`: they are not applied again."""
+        return "_layers" in self.__dict__ or "_complete" in self.__dict__
+
     def redacted(self) -> RequestConfig:
         """A copy that may leave the process in an error: secrets, bodies and functions are gone."""
         plain = RequestConfig.__new__(RequestConfig)
@@ -148,7 +154,8 @@ class RequestConfig(_Options):
     def _state(self) -> dict[str, Any]:
         state = {name: getattr(self, name) for name in self.keys()}
         state["headers"] = self.headers.copy()
-        return {name: value for name, value in state.items() if value is not BY_NAME[name].default or name == "timeout"}
+        kept = {name: value for name, value in state.items() if value is not BY_NAME[name].default or name == "timeout"}
+        return {**kept, "_complete": True} if self.is_complete else kept
 
 
 def _restore(state: dict[str, Any]) -> RequestConfig:
@@ -178,8 +185,18 @@ def given_options(config: Any, options: Mapping[str, Any]) -> dict[str, Any]:
                 f"config: expected a mapping or a RequestConfig, got {type(config).__name__}", "ERR_BAD_OPTION_VALUE"
             )
     if options:
-        given.update(check_options(options, CALL_OPTIONS, "a call"))
+        checked = check_options(options, CALL_OPTIONS, "a call")
+        given = {**given, **{name: merge_option(name, given.get(name), value) for name, value in checked.items()}}
     return given
+
+
+def merge_option(name: str, base: Any, value: Any) -> Any:
+    """`value` of the option `name` over `base`, by the option's rule; most replace."""
+    if base is None or value is None or BY_NAME[name].merge == "replace":
+        return value if value is not None or name not in ("params", "headers", "meta") else base
+    if name == "headers":
+        return base.concat(value)
+    return merge_params(base, value) if name == "params" else {**base, **value}
 
 
 class DefaultHeaders(Headers):
@@ -210,6 +227,15 @@ class DefaultHeaders(Headers):
             return self
         return super().set(name, value, rewrite)
 
+    def update(self, headers: Any = None, /, **more: Any) -> None:
+        """Sets fields; `{'common': {…}}` updates that layer."""
+        if isinstance(headers, Mapping) and not isinstance(headers, Headers):
+            layers = {name: item for name, item in headers.items() if name in self._layers and isinstance(item, Mapping)}
+            for name, item in layers.items():
+                self._layers[name].update(item)
+            headers = {name: item for name, item in headers.items() if name not in layers}
+        super().update(headers, **more)
+
     common = property(lambda self: self._layers["common"], doc="Sent with every request.")
     post = property(lambda self: self._layers["post"], doc="Sent with POST.")
     put = property(lambda self: self._layers["put"], doc="Sent with PUT.")
@@ -228,7 +254,7 @@ class DefaultHeaders(Headers):
         """An independent copy, layers included."""
         twin = DefaultHeaders(None, None)
         twin._fields = self._fields.copy()
-        twin._locked = self._locked
+        twin._locked, twin._removed = self._locked, self._removed
         twin._layers = {name: layer.copy() for name, layer in self._layers.items()}
         for layer in (twin, *twin._layers.values()):
             layer._on_change = on_change
@@ -250,7 +276,10 @@ class Defaults(_Options):
         headers.common.update(built_in_headers)
         state["headers"] = headers
         for name, value in (given or {}).items():
-            setattr(self, name, value)
+            if name == "headers":
+                headers.update(value)
+            else:
+                setattr(self, name, _deep_copy(value, {}) if isinstance(value, (dict, list)) else value)
 
     def __setattr__(self, name: str, value: Any) -> None:
         option = find_option(name, self._table, self._where)
@@ -279,7 +308,7 @@ class Defaults(_Options):
         """A copy as they stand now, headers and mappings included."""
         twin = Defaults.__new__(Defaults)
         for name, value in self.__dict__.items():
-            twin.__dict__[name] = dict(value) if isinstance(value, dict) else value
+            twin.__dict__[name] = _deep_copy(value, {}) if isinstance(value, (dict, list)) else value
         twin.__dict__["headers"] = self.headers.layered_copy(twin._touched)
         return twin
 

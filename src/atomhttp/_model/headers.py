@@ -28,11 +28,13 @@ class Headers(MutableMapping[str, str]):
         AtomHTTPOptionError: ERR_BAD_OPTION_VALUE for CR, LF, NUL and other control characters, and for other types.
     """
 
-    __slots__ = ("_fields", "_locked", "_on_change")
+    __slots__ = ("_fields", "_locked", "_on_change", "_removed")
 
     def __init__(self, headers: HeadersInput | None = None) -> None:
         self._fields: CIMultiDict[str] = CIMultiDict()
         self._locked: frozenset[str] = frozenset()
+        # Set to None: absent here, and taken out of what these fields are merged over.
+        self._removed: frozenset[str] = frozenset()
         self._on_change: Callable[[], None] | None = None
         if headers is not None:
             self.update(headers)
@@ -42,7 +44,7 @@ class Headers(MutableMapping[str, str]):
         """Received fields: UTF-8 where they are, else Latin-1 (which never fails)."""
         headers = cls.__new__(cls)
         headers._fields = CIMultiDict([(name.decode("ascii"), _decode(value)) for name, value in fields])
-        headers._locked = frozenset()
+        headers._locked = headers._removed = frozenset()
         headers._on_change = None
         return headers
 
@@ -113,11 +115,13 @@ class Headers(MutableMapping[str, str]):
             return self
         if value is None or value is False:
             self._fields.popall(name, None)
+            self._removed |= {key}
             if value is False:
                 self._locked |= {key}
         else:
             values = _check_values(name, value)
             self._locked -= {key}
+            self._removed -= {key}
             spelling = next((known for known in self._fields if known.lower() == key), name)
             if len(values) == 1:
                 self._fields[spelling] = values[0]
@@ -181,7 +185,7 @@ class Headers(MutableMapping[str, str]):
         """An independent copy."""
         twin = Headers.__new__(Headers)
         twin._fields = self._fields.copy()
-        twin._locked = self._locked
+        twin._locked, twin._removed = self._locked, self._removed
         twin._on_change = None
         return twin
 
@@ -191,23 +195,24 @@ class Headers(MutableMapping[str, str]):
         return self.copy()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_restore, (list(self._fields.items()), self._locked))
+        return (_restore, (list(self._fields.items()), self._locked, self._removed))
 
     def _changed(self) -> None:
         if self._on_change is not None:
             self._on_change()
 
 
-def _restore(items: list[tuple[str, str]], locked: frozenset[str]) -> Headers:
+def _restore(items: list[tuple[str, str]], locked: frozenset[str], removed: frozenset[str]) -> Headers:
     headers = Headers()
     headers._fields.extend(items)
-    headers._locked = locked
+    headers._locked, headers._removed = locked, removed
     return headers
 
 
 def _pairs(headers: HeadersInput) -> Iterable[tuple[str, HeaderValue]]:
     if isinstance(headers, Headers):
-        return headers.multi_items()
+        gone = [(name, False if name in headers._locked else None) for name in headers._removed]
+        return [*gone, *headers._fields.items()]
     if isinstance(headers, Mapping):
         return headers.items()
     try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import ssl
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -69,7 +70,7 @@ def _anything(name: str, value: Any) -> Any:
 
 
 def _method(name: str, value: Any) -> str:
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str) or _TOKEN.fullmatch(value) is None:
         raise bad_value(name, value, "an HTTP method such as 'GET'")
     upper = value.upper()
     if upper == "CONNECT":
@@ -135,12 +136,13 @@ def _timeout(name: str, value: Any) -> Any:
 
 
 def _headers(name: str, value: Any) -> Any:
-    return value if value is None or isinstance(value, Headers) else Headers(value)
+    # A copy: an interceptor that changes the config's headers must not change the caller's.
+    return value if value is None else Headers(value) if not isinstance(value, Headers) else value.copy()
 
 
 def _params(name: str, value: Any) -> Any:
     if value is None or isinstance(value, (str, Mapping)):
-        return value
+        return value.copy() if type(value) is dict else value
     try:
         return [(key, item) for key, item in value]
     except (TypeError, ValueError):
@@ -225,6 +227,7 @@ def _transitional(name: str, value: Any) -> Any:
     return value
 
 
+_TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 STANDARD_METHODS: Final = frozenset("GET HEAD POST PUT PATCH DELETE OPTIONS TRACE QUERY".split())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -61,10 +62,10 @@ class FieldBlock:
             self.host = value
         elif name == "content-type":
             self.content_type = value
-        elif name == "content-length" and value.isdecimal() and self.content_length in (None, int(value)):
+        elif name == "content-length" and _LENGTH.fullmatch(value) and self.content_length in (None, int(value)):
             self.content_length = int(value)
         elif name == "connection" and value.lower() in ("close", "keep-alive"):
-            self.keep_alive = value.lower() != "close"
+            self.keep_alive = self.keep_alive and value.lower() != "close"
         elif name == "expect" and value.lower() == "100-continue":
             self.expects_continue = True
         else:
@@ -74,6 +75,7 @@ class FieldBlock:
             )
 
 
+_LENGTH = re.compile(r"[0-9]{1,18}")
 _FRAMING = frozenset(
     ("host", "content-type", "content-length", "connection", "expect", "transfer-encoding", "upgrade", "te", "trailer")
 )

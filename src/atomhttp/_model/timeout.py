@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -104,6 +103,7 @@ def _seconds(name: str, value: object) -> float | None:
         raise AtomHTTPOptionError(
             f"{name}: expected seconds, a timedelta, a Timeout, a mapping or None, got {value!r}", "ERR_BAD_OPTION_VALUE"
         )
-    if math.isnan(value) or value < 0:
+    if value != value or value < 0:
         raise AtomHTTPOptionError(f"{name}: expected 0 or more seconds, got {value!r}", "ERR_BAD_OPTION_VALUE")
-    return None if value == 0 or math.isinf(value) else float(value)
+    # Infinity, or an int that no float holds.
+    return None if value == 0 or value > 1e300 else float(value)

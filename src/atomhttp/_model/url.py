@@ -21,7 +21,10 @@ DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
 _ABSOLUTE: Final = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.\-]*:)?//")
 _FORBIDDEN: Final = re.compile(r"[\x00-\x1f\x7f\\]|^ | $")
-_ZONE_ID: Final = re.compile(r"//[^/?#]*\[[^\]/?#]*%")
+_ZONE_ID: Final = re.compile(r"//[^/?#\[]*\[[^\]/?#%]*%")
+# As much of a refused URL as may be its userinfo, wherever a lenient reader would look for it.
+_ANY_USERINFO: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*:)?[/\\]*.*@", re.DOTALL)
+_HALF_ABSOLUTE: Final = re.compile(r"https?:(?!//)", re.IGNORECASE)
 # RFC 1035 section 2.3.4; resolvers that got more have overflowed (CVE-2023-38545).
 MAX_HOST: Final = 255
 
@@ -95,21 +98,26 @@ def join_url(base: str | None, url: str, allow_absolute: bool = True) -> str:
         return url
     if not url:
         return base
-    base, _, fragment = base.partition("#")
+    if _HALF_ABSOLUTE.match(url):
+        raise AtomHTTPURLError(f"{_shown(url)}: a scheme must be followed by // and a host")
+    base = base.partition("#")[0]
+    url, hash_mark, fragment = url.partition("#")
     path, mark, query = url.partition("?")
     base, _, base_query = base.partition("?")
     joined = f"{base.rstrip('/')}/{path.lstrip('/')}" if path or mark else base
     if not allow_absolute and not _is_below(base, joined):
         raise AtomHTTPURLError(f"{redact_url(url)}: outside the baseURL, and allowAbsoluteUrls is False")
     queries = "&".join(part for part in (base_query, query) if part)
-    return f"{joined}?{queries}" if queries else joined
+    return f"{joined}?{queries}{hash_mark}{fragment}" if queries else f"{joined}{hash_mark}{fragment}"
 
 
 def _is_below(base: str, url: str) -> bool:
     """Same origin, and the same path prefix once dot segments are gone."""
     inner, outer = parse_url(url), parse_url(base)
     prefix = outer.path.partition("?")[0].rstrip("/") + "/"
-    return inner.origin == outer.origin and f"{inner.path.partition('?')[0]}/".startswith(prefix)
+    if (inner.origin, inner.socket_path) != (outer.origin, outer.socket_path):
+        return False
+    return f"{inner.path.partition('?')[0]}/".startswith(prefix)
 
 
 def append_query(url: str, query: str) -> str:
@@ -132,8 +140,9 @@ def parse_url(url: str) -> Target:
         socket_path, url = _split_unix_url(url)
     try:
         parsed = can_ada.parse(url)
-    except (ValueError, UnicodeError):
-        raise AtomHTTPURLError(f"not a URL: {redact_url(url)!r}") from None
+    except (ValueError, TypeError):
+        # TypeError: a lone surrogate.
+        raise AtomHTTPURLError(f"not a URL: {_shown(url)}") from None
     scheme = parsed.protocol[:-1]
     if scheme not in DEFAULT_PORTS:
         raise AtomHTTPURLError(f"{redact_url(url)!r}: the scheme {scheme!r} is not supported, only http and https are")
@@ -155,7 +164,7 @@ def parse_url(url: str) -> Target:
 
 def _check_spelling(url: str) -> None:
     """What a WHATWG parser would quietly mend and a person, a filter or a log would read otherwise is refused."""
-    shown = repr(redact_url(url[:200]))
+    shown = _shown(url)
     if _FORBIDDEN.search(url):
         raise AtomHTTPURLError(f"{shown}: control characters, outer blanks and backslashes are not allowed in a URL")
     if not is_absolute(url):
@@ -170,10 +179,15 @@ def _check_spelling(url: str) -> None:
         raise AtomHTTPURLError(f"{shown}: zone ids cannot stand in a URL; connect by localAddress or a name instead")
 
 
+def _shown(url: str) -> str:
+    """A URL that was refused, as a message may show it: what is no URL may hide a password anywhere before an `@`."""
+    return repr(redact_url(_ANY_USERINFO.sub(r"\1//", url, count=1) if "@" in url else url)[:200])
+
+
 def _split_unix_url(url: str) -> tuple[str, str]:
     """`http+unix://%2Frun%2Fx.sock/path` as the socket's path and an ordinary URL."""
     encoded, slash, rest = url.partition("://")[2].partition("/")
     path = unquote(encoded)
     if not path.startswith(("/", "\x00")) or "\x00" in path[1:]:
-        raise AtomHTTPURLError(f"{url!r}: expected http+unix:// and the socket's absolute path, percent-encoded")
+        raise AtomHTTPURLError(f"{_shown(url)}: expected http+unix:// and the socket's absolute path, percent-encoded")
     return path, f"http://localhost{slash}{rest}"

@@ -37,8 +37,8 @@ _logger = logging.getLogger("atomhttp.connection")
 HIGH_WATER: Final = 256 * 1024
 # What is handed on in one piece.
 SLICE: Final = 64 * 1024
-# Drained this recently, and in the same pass of the reactor: no need to look for surplus bytes again.
-FRESH: Final = 0.001
+# Drained less than this many seconds ago, and in the reactor's latest pass: no need to look for surplus bytes again.
+FRESH: Final = 0.005
 
 
 class Owner(Protocol):
@@ -52,7 +52,7 @@ class Http1Connection:
     """See the module's docstring. Owned by a pool, used by one call, driven by the reactor."""
 
     __slots__ = (
-        "_batch",
+        "_pass",
         "_engine",
         "_fd",
         "_mask",
@@ -78,7 +78,7 @@ class Http1Connection:
         self._fd = stream.fileno()
         self._mask = 0
         self._unsent: memoryview | None = None
-        self._batch = -1
+        self._pass = -1
         self._reset_by: OSError | None = None
         self.reactor: Reactor | None = None
         self.bucket = bucket
@@ -101,7 +101,7 @@ class Http1Connection:
         if self.reactor is not reactor:
             self.detach()
             self.reactor = reactor
-            self._batch = -1
+            self._pass = -1
         self._watch(IN)
 
     def detach(self) -> None:
@@ -130,7 +130,7 @@ class Http1Connection:
             self.close()
             return False
         reactor = self.reactor
-        if reactor is None or self._batch != reactor.batch or now - self.idle_since > FRESH:
+        if reactor is None or self._pass != reactor.passes or now - self.idle_since > FRESH:
             self._look()
         return not self.closed
 
@@ -325,7 +325,7 @@ class Http1Connection:
             assert self.reactor is not None
             self.keep_alive_timeout = call.head.keep_alive_timeout
             self.idle_since = now
-            self._batch = self.reactor.batch
+            self._pass = self.reactor.passes
             self._owner.release(self)
         else:
             self.close()

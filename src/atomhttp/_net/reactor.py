@@ -54,8 +54,8 @@ class Reactor:
         self.now = driver.now
         self.timers = TimerWheel(self._on_earlier)
         self.buffer = memoryview(bytearray(BUFFER_SIZE))
-        # Counts batches: a connection that was drained in this one need not be looked at again.
-        self.batch = 0
+        # Counts passes: a connection that was drained in this one need not be looked at again.
+        self.passes = 0
         self.closed = False
         self._driver = driver
         self._poll = poller.poll
@@ -103,6 +103,7 @@ class Reactor:
 
     def run_ready(self) -> None:
         """Serves what is ready now, for at most `BUDGET` seconds and one batch more."""
+        self.passes += 1
         events = self._poll(0, BATCH)
         if len(events) < BATCH:
             self._serve(events)
@@ -122,6 +123,7 @@ class Reactor:
         if due is not None:
             left = max(0.0, due - self.now())
             timeout = left if timeout < 0 else min(left, timeout)
+        self.passes += 1
         self._serve(self._poll(timeout, BATCH))
         if due is not None:
             self.timers.run(self.now())
@@ -135,7 +137,6 @@ class Reactor:
 
     def _serve(self, events: list[tuple[int, int]]) -> None:  # type: ignore[override,unused-ignore]
         handlers, fresh = self._handlers, self._fresh
-        self.batch += 1
         self._in_batch = True
         try:
             for fd, mask in events:

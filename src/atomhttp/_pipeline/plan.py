@@ -62,7 +62,7 @@ class Plan:
                 self._template[option.name] = getattr(defaults, option.name)
         self._template["params"] = None
         base = defaults.base_url
-        self._base_origin = parse_url(join_url(base, "")).origin if base else None
+        self._base_origin = _place(parse_url(join_url(base, ""))) if base else None
 
     def build_headers(self, method: str) -> Headers:
         """The default headers of a request with `method`, as a new object."""
@@ -79,12 +79,15 @@ class Plan:
         built = RequestConfig.__new__(RequestConfig)
         fields = built.__dict__
         fields.update(self._template)
+        if config is not None or options:
+            self._merge(fields, given_options(config, options))
         if method is not None:
             fields["method"] = method
         if url is not None:
             fields["url"] = url
-        if config is not None or options:
-            self._merge(fields, given_options(config, options))
+        if isinstance(config, RequestConfig) and config.is_complete:
+            fields["headers"] = fields.pop("_call_headers")
+            return built
         if self._params is not None:
             fields["params"] = merge_params(self._params, fields["params"])
         if self._meta is not None:
@@ -166,7 +169,7 @@ class Plan:
 
     def _find_block(self, config: RequestConfig, method: str, target: Target) -> FieldBlock:
         fields = config.__dict__
-        foreign = self._base_origin is not None and target.origin != self._base_origin
+        foreign = self._base_origin is not None and _place(target) != self._base_origin
         if "headers" not in fields and "_call_headers" not in fields and target.userinfo is None and not foreign:
             block = self._blocks.get(method)
             if block is None:
@@ -225,3 +228,8 @@ class Plan:
                 request.body = body = LimitedBody(body, limit)
         if not isinstance(body, bytes):
             body.bind(request.driver, request.deadline)  # type: ignore[attr-defined]  # every Body of ours has it
+
+
+def _place(target: Target) -> tuple[object, ...]:
+    """Whose credentials may go there: the origin, and the socket where the URL names one (all those are localhost)."""
+    return (*target.origin, target.socket_path)

@@ -18,11 +18,12 @@ MAX_METADATA: Final = 16 * 1024
 MAX_TRAILERS: Final = 16 * 1024
 
 _CHUNK_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,16})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?")
-_TRAILER: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)")
+_TRAILER: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):([\t\x20-\x7e\x80-\xff]*)")
 # A trailer must not change how the message is framed, routed or authorised (RFC 9110 section 6.5.1).
 _FORBIDDEN_TRAILERS: Final = frozenset(
     b"transfer-encoding content-length host content-encoding content-type content-range trailer connection "
-    b"authorization set-cookie www-authenticate proxy-authenticate cache-control expires location".split()
+    b"keep-alive te upgrade authorization proxy-authorization www-authenticate proxy-authenticate cookie set-cookie "
+    b"cache-control expires location".split()
 )
 
 _SIZE, _DATA, _DATA_END, _TRAILERS, _DONE = range(5)
@@ -119,4 +120,4 @@ class ChunkedDecoder:
         if match is None or len(self.trailers) >= MAX_FIELDS:
             raise AtomHTTPProtocolError(f"not a trailer field: {shown(line)}")
         if match[1].lower() not in _FORBIDDEN_TRAILERS:
-            self.trailers.append((match[1], match[2].rstrip(b" \t")))
+            self.trailers.append((match[1], match[2].strip(b" \t")))

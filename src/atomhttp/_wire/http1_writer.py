@@ -36,7 +36,8 @@ def encode_request_line(method: str, target: str) -> bytes:
     encode_method(method)
     if _TARGET.fullmatch(target) is None:
         raise AtomHTTPOptionError(f"url: not a request target: {target[:80]!r}", "ERR_BAD_OPTION_VALUE")
-    return f"{method} {target} HTTP/1.1\r\n".encode("ascii")
+    # Joined, not formatted: a subclass of str may format as something else than what has been validated.
+    return " ".join((method, target, "HTTP/1.1\r\n")).encode("ascii")
 
 
 def encode_fields(fields: Iterable[tuple[str, str]]) -> bytes:
@@ -45,13 +46,13 @@ def encode_fields(fields: Iterable[tuple[str, str]]) -> bytes:
     Raises:
         AtomHTTPOptionError: ERR_BAD_OPTION_VALUE; the message names the field, never its value (it may be a secret).
     """
-    lines = []
+    lines: list[str] = []
     for name, value in fields:
         if _TOKEN.fullmatch(name) is None:
             raise AtomHTTPOptionError(f"headers: not a field name: {name[:80]!r}", "ERR_BAD_OPTION_VALUE")
         if _FIELD_VALUE.fullmatch(value) is None:
             raise AtomHTTPOptionError(f"headers: control character in the value of {name!r}", "ERR_BAD_OPTION_VALUE")
-        lines.append(f"{name}: {value}\r\n")
+        lines += (name, ": ", value, "\r\n")
     try:
         return "".join(lines).encode()
     except UnicodeEncodeError:

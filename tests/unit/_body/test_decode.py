@@ -142,10 +142,17 @@ def test_exceptions_of_a_decoder_pass_unwrapped() -> None:
         decode_json_body(b"{}", JSON, decoder=decoder)
 
 
-content_types = st.sampled_from([
-    *("", JSON, "text/plain", "text/html; charset=utf-16", "image/png", "text/plain;charset=idna", "a/b;charset=\ud800"),
-    "application/json; charset=utf-7",
-])  # fmt: skip
+content_types = st.sampled_from(
+    [
+        "",
+        JSON,
+        "text/html; charset=utf-16",
+        "image/png",
+        "a/b;charset=idna",
+        "a/b;charset=\ud800",
+        f"{JSON};charset=utf-7",
+    ]
+)
 
 
 @given(st.binary(), content_types | st.text())

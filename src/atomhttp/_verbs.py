@@ -1,0 +1,319 @@
+"""The types of the verbs and of their options. Only type checkers import this.
+
+`response.data` has the type that `response_type` says, so each verb is a set of overloads; what else a call or a client
+takes is a TypedDict, so that a misspelt option is an error before it runs. The TypedDicts spell out both names of every
+option because no type checker can read them from the table in `_model/options.py`; a test compares the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from os import PathLike
+from types import UnionType
+from typing import Any, Literal, Protocol, TypeAlias, TypedDict, TypeVar, Unpack, overload
+
+from atomhttp._adapters.base import Adapter
+from atomhttp._model.config import RequestConfig
+from atomhttp._model.params import ParamsSerializer
+from atomhttp._pipeline.response import Response
+from atomhttp._pipeline.stream import ResponseStream, SyncResponseStream
+from atomhttp.types import (
+    CertInput,
+    HeadersInput,
+    HeaderValue,
+    ParamsInput,
+    ResponseType,
+    StatusValidator,
+    TimeoutInput,
+    VerifyInput,
+)
+
+T = TypeVar("T")
+Client_co = TypeVar("Client_co", covariant=True)
+
+
+class URLObject(Protocol):
+    """A URL of another library (yarl, httpx, pydantic): its `str()` is taken."""
+
+    @property
+    def scheme(self) -> str: ...
+    @property
+    def host(self) -> str | None: ...
+
+
+URL: TypeAlias = str | URLObject
+Params: TypeAlias = ParamsInput | None
+ConfigInput: TypeAlias = Mapping[str, Any] | RequestConfig | None
+AnyPath: TypeAlias = str | PathLike[str]
+Form: TypeAlias = Mapping[str, Any] | Iterable[tuple[str, Any]]
+ResponseTypeInput: TypeAlias = ResponseType | type[Any] | UnionType
+Serializer: TypeAlias = ParamsSerializer | Callable[..., str] | Mapping[str, Any] | None
+# A client's header fields, and by the name of a layer ("common", "post", …) mappings of more of them.
+LayeredHeaders: TypeAlias = Mapping[str, Any] | Iterable[tuple[str, HeaderValue]]
+
+
+# Options. Both spellings of each, the one of `_model/options.py` first, in the order of that file.
+
+
+class SharedOptions(TypedDict, total=False):
+    """Options of a call and of a client alike."""
+
+    base_url: str | None
+    baseURL: str | None
+    timeout: TimeoutInput
+    responseType: ResponseTypeInput
+    validate_status: StatusValidator | None
+    validateStatus: StatusValidator | None
+    max_body_length: int | None
+    maxBodyLength: int | None
+    max_content_length: int | None
+    maxContentLength: int | None
+    decompress: bool
+    response_encoding: str | None
+    responseEncoding: str | None
+    transitional: Mapping[str, bool] | None
+    socket_path: AnyPath | None
+    socketPath: AnyPath | None
+    allowed_socket_paths: AnyPath | Iterable[AnyPath] | None
+    allowedSocketPaths: AnyPath | Iterable[AnyPath] | None
+    verify: VerifyInput
+    cert: CertInput | None
+    keep_alive: bool
+    keepAlive: bool
+    adapter: Adapter | None
+    meta: Mapping[str, Any] | None
+    allow_absolute_urls: bool
+    allowAbsoluteUrls: bool
+    params_serializer: Serializer
+    paramsSerializer: Serializer
+    json_encoder: Callable[[Any], bytes | str] | None
+    jsonEncoder: Callable[[Any], bytes | str] | None
+    json_decoder: Callable[[bytes], Any] | None
+    jsonDecoder: Callable[[bytes], Any] | None
+
+
+class _MostCallOptions(SharedOptions, total=False):
+    headers: HeadersInput | None
+    json: Any
+    form: Form | None
+
+
+class CallOptions(_MostCallOptions, total=False):
+    """Every option of a call."""
+
+    url: URL
+    method: str
+    data: Any
+    params: Params
+    response_type: ResponseTypeInput
+
+
+# What a verb takes by keyword, besides the parameters that its overloads name.
+
+
+class _VerbOptions(_MostCallOptions, total=False):
+    config: ConfigInput
+
+
+class ParamsOptions(_VerbOptions, total=False):
+    """For `verb(url, params)`."""
+
+    data: Any
+
+
+class DataOptions(_VerbOptions, total=False):
+    """For `verb(url, data)`."""
+
+    params: Params
+
+
+class RequestOptions(DataOptions, total=False):
+    """For `request(method, url)`."""
+
+    data: Any
+
+
+class ClientOptions(SharedOptions, total=False):
+    """Every option of a client."""
+
+    params: Params
+    headers: LayeredHeaders | None
+    response_type: ResponseTypeInput
+    max_connections: int
+    maxConnections: int
+    max_connections_per_origin: int
+    maxConnectionsPerOrigin: int
+    keep_alive_timeout: float | None
+    keepAliveTimeout: float | None
+    connection_lifetime: float | None
+    connectionLifetime: float | None
+    max_header_size: int
+    maxHeaderSize: int
+
+
+class Create(Protocol[Client_co]):
+    """`create`."""
+
+    def __call__(self, config: ConfigInput = None, /, **options: Unpack[ClientOptions]) -> Client_co: ...
+
+
+# Verbs. The overloads differ in `response_type` and in what it makes of `response.data`, nothing else.
+
+First: TypeAlias = str | ConfigInput  # of `request`: the method, or all there is
+Second: TypeAlias = URL | None
+Text: TypeAlias = Literal["text"]
+Bytes: TypeAlias = Literal["blob", "arraybuffer"]
+Stream: TypeAlias = Literal["stream"]
+# "json" or nothing; also a union, and a str of which only the running program knows what it says.
+Other: TypeAlias = ResponseType | UnionType
+Reply: TypeAlias = Coroutine[Any, Any, Response[T]]
+
+
+class AsyncParamsVerb(Protocol):
+    """`verb(url, params)` of AtomHTTP."""
+
+    @overload
+    def __call__(
+        self, url: URL, params: Params = None, *, response_type: Text, **options: Unpack[ParamsOptions]
+    ) -> Reply[str]: ...
+    @overload
+    def __call__(
+        self, url: URL, params: Params = None, *, response_type: Bytes, **options: Unpack[ParamsOptions]
+    ) -> Reply[bytes]: ...
+    @overload
+    def __call__(
+        self, url: URL, params: Params = None, *, response_type: Stream, **options: Unpack[ParamsOptions]
+    ) -> Reply[ResponseStream]: ...
+    @overload
+    def __call__(
+        self, url: URL, params: Params = None, *, response_type: type[T], **options: Unpack[ParamsOptions]
+    ) -> Reply[T]: ...
+    @overload
+    def __call__(
+        self, url: URL, params: Params = None, *, response_type: Other = ..., **options: Unpack[ParamsOptions]
+    ) -> Reply[Any]: ...
+
+
+class AsyncDataVerb(Protocol):
+    """`verb(url, data)` of AtomHTTP."""
+
+    @overload
+    def __call__(
+        self, url: URL, data: Any = None, *, response_type: Text, **options: Unpack[DataOptions]
+    ) -> Reply[str]: ...
+    @overload
+    def __call__(
+        self, url: URL, data: Any = None, *, response_type: Bytes, **options: Unpack[DataOptions]
+    ) -> Reply[bytes]: ...
+    @overload
+    def __call__(
+        self, url: URL, data: Any = None, *, response_type: Stream, **options: Unpack[DataOptions]
+    ) -> Reply[ResponseStream]: ...
+    @overload
+    def __call__(
+        self, url: URL, data: Any = None, *, response_type: type[T], **options: Unpack[DataOptions]
+    ) -> Reply[T]: ...
+    @overload
+    def __call__(
+        self, url: URL, data: Any = None, *, response_type: Other = ..., **options: Unpack[DataOptions]
+    ) -> Reply[Any]: ...
+
+
+class AsyncRequest(Protocol):
+    """`request(config)` and `request(method, url)` of AtomHTTP."""
+
+    @overload
+    def __call__(
+        self, method: First = None, url: Second = None, *, response_type: Text, **options: Unpack[RequestOptions]
+    ) -> Reply[str]: ...
+    @overload
+    def __call__(
+        self, method: First = None, url: Second = None, *, response_type: Bytes, **options: Unpack[RequestOptions]
+    ) -> Reply[bytes]: ...
+    @overload
+    def __call__(
+        self, method: First = None, url: Second = None, *, response_type: Stream, **options: Unpack[RequestOptions]
+    ) -> Reply[ResponseStream]: ...
+    @overload
+    def __call__(
+        self, method: First = None, url: Second = None, *, response_type: type[T], **options: Unpack[RequestOptions]
+    ) -> Reply[T]: ...
+    @overload
+    def __call__(
+        self, method: First = None, url: Second = None, *, response_type: Other = ..., **options: Unpack[RequestOptions]
+    ) -> Reply[Any]: ...
+
+
+class SyncParamsVerb(Protocol):
+    """`verb(url, params)` of SyncAtomHTTP."""
+
+    @overload
+    def __call__(
+        self, url: URL, params: Params = None, *, response_type: Text, **options: Unpack[ParamsOptions]
+    ) -> Response[str]: ...
+    @overload
+    def __call__(
+        self, url: URL, params: Params = None, *, response_type: Bytes, **options: Unpack[ParamsOptions]
+    ) -> Response[bytes]: ...
+    @overload
+    def __call__(
+        self, url: URL, params: Params = None, *, response_type: Stream, **options: Unpack[ParamsOptions]
+    ) -> Response[SyncResponseStream]: ...
+    @overload
+    def __call__(
+        self, url: URL, params: Params = None, *, response_type: type[T], **options: Unpack[ParamsOptions]
+    ) -> Response[T]: ...
+    @overload
+    def __call__(
+        self, url: URL, params: Params = None, *, response_type: Other = ..., **options: Unpack[ParamsOptions]
+    ) -> Response[Any]: ...
+
+
+class SyncDataVerb(Protocol):
+    """`verb(url, data)` of SyncAtomHTTP."""
+
+    @overload
+    def __call__(
+        self, url: URL, data: Any = None, *, response_type: Text, **options: Unpack[DataOptions]
+    ) -> Response[str]: ...
+    @overload
+    def __call__(
+        self, url: URL, data: Any = None, *, response_type: Bytes, **options: Unpack[DataOptions]
+    ) -> Response[bytes]: ...
+    @overload
+    def __call__(
+        self, url: URL, data: Any = None, *, response_type: Stream, **options: Unpack[DataOptions]
+    ) -> Response[SyncResponseStream]: ...
+    @overload
+    def __call__(
+        self, url: URL, data: Any = None, *, response_type: type[T], **options: Unpack[DataOptions]
+    ) -> Response[T]: ...
+    @overload
+    def __call__(
+        self, url: URL, data: Any = None, *, response_type: Other = ..., **options: Unpack[DataOptions]
+    ) -> Response[Any]: ...
+
+
+class SyncRequest(Protocol):
+    """`request(config)` and `request(method, url)` of SyncAtomHTTP."""
+
+    @overload
+    def __call__(
+        self, method: First = None, url: Second = None, *, response_type: Text, **options: Unpack[RequestOptions]
+    ) -> Response[str]: ...
+    @overload
+    def __call__(
+        self, method: First = None, url: Second = None, *, response_type: Bytes, **options: Unpack[RequestOptions]
+    ) -> Response[bytes]: ...
+    @overload
+    def __call__(
+        self, method: First = None, url: Second = None, *, response_type: Stream, **options: Unpack[RequestOptions]
+    ) -> Response[SyncResponseStream]: ...
+    @overload
+    def __call__(
+        self, method: First = None, url: Second = None, *, response_type: type[T], **options: Unpack[RequestOptions]
+    ) -> Response[T]: ...
+    @overload
+    def __call__(
+        self, method: First = None, url: Second = None, *, response_type: Other = ..., **options: Unpack[RequestOptions]
+    ) -> Response[Any]: ...
