@@ -7,7 +7,7 @@ option because no type checker can read them from the table in `_model/options.p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from os import PathLike
 from types import UnionType
 from typing import Any, Literal, Protocol, TypeAlias, TypedDict, TypeVar, Unpack, overload
@@ -42,7 +42,7 @@ class URLObject(Protocol):
 
 
 URL: TypeAlias = str | URLObject
-Params: TypeAlias = ParamsInput | None
+Params: TypeAlias = "ParamsInput | None"
 ConfigInput: TypeAlias = Mapping[str, Any] | RequestConfig | None
 AnyPath: TypeAlias = str | PathLike[str]
 Form: TypeAlias = Mapping[str, Any] | Iterable[tuple[str, Any]]
@@ -52,7 +52,8 @@ Serializer: TypeAlias = ParamsSerializer | Callable[..., str] | Mapping[str, Any
 LayeredHeaders: TypeAlias = Mapping[str, Any] | Iterable[tuple[str, HeaderValue]]
 
 
-# Options. Both spellings of each, the one of `_model/options.py` first, in the order of that file.
+# Options. Both spellings of each, in the order of `_model/options.py`. Only `response_type` is not where `responseType`
+# is: it decides between the overloads of a verb, and so it is a parameter of theirs.
 
 
 class SharedOptions(TypedDict, total=False):
@@ -166,154 +167,151 @@ Bytes: TypeAlias = Literal["blob", "arraybuffer"]
 Stream: TypeAlias = Literal["stream"]
 # "json" or nothing; also a union, and a str of which only the running program knows what it says.
 Other: TypeAlias = ResponseType | UnionType
-Reply: TypeAlias = Coroutine[Any, Any, Response[T]]
 
 
-class AsyncParamsVerb(Protocol):
-    """`verb(url, params)` of AtomHTTP."""
+class AsyncVerbs:
+    """The verbs of AtomHTTP, which has them itself when it runs."""
 
     @overload
-    def __call__(
-        self, url: URL, params: Params = None, *, response_type: Text, **options: Unpack[ParamsOptions]
-    ) -> Reply[str]: ...
-    @overload
-    def __call__(
-        self, url: URL, params: Params = None, *, response_type: Bytes, **options: Unpack[ParamsOptions]
-    ) -> Reply[bytes]: ...
-    @overload
-    def __call__(
-        self, url: URL, params: Params = None, *, response_type: Stream, **options: Unpack[ParamsOptions]
-    ) -> Reply[ResponseStream]: ...
-    @overload
-    def __call__(
-        self, url: URL, params: Params = None, *, response_type: type[T], **options: Unpack[ParamsOptions]
-    ) -> Reply[T]: ...
-    @overload
-    def __call__(
-        self, url: URL, params: Params = None, *, response_type: Other = ..., **options: Unpack[ParamsOptions]
-    ) -> Reply[Any]: ...
-
-
-class AsyncDataVerb(Protocol):
-    """`verb(url, data)` of AtomHTTP."""
-
-    @overload
-    def __call__(
-        self, url: URL, data: Any = None, *, response_type: Text, **options: Unpack[DataOptions]
-    ) -> Reply[str]: ...
-    @overload
-    def __call__(
-        self, url: URL, data: Any = None, *, response_type: Bytes, **options: Unpack[DataOptions]
-    ) -> Reply[bytes]: ...
-    @overload
-    def __call__(
-        self, url: URL, data: Any = None, *, response_type: Stream, **options: Unpack[DataOptions]
-    ) -> Reply[ResponseStream]: ...
-    @overload
-    def __call__(
-        self, url: URL, data: Any = None, *, response_type: type[T], **options: Unpack[DataOptions]
-    ) -> Reply[T]: ...
-    @overload
-    def __call__(
-        self, url: URL, data: Any = None, *, response_type: Other = ..., **options: Unpack[DataOptions]
-    ) -> Reply[Any]: ...
-
-
-class AsyncRequest(Protocol):
-    """`request(config)` and `request(method, url)` of AtomHTTP."""
-
-    @overload
-    def __call__(
-        self, method: First = None, url: Second = None, *, response_type: Text, **options: Unpack[RequestOptions]
-    ) -> Reply[str]: ...
-    @overload
-    def __call__(
-        self, method: First = None, url: Second = None, *, response_type: Bytes, **options: Unpack[RequestOptions]
-    ) -> Reply[bytes]: ...
-    @overload
-    def __call__(
-        self, method: First = None, url: Second = None, *, response_type: Stream, **options: Unpack[RequestOptions]
-    ) -> Reply[ResponseStream]: ...
-    @overload
-    def __call__(
-        self, method: First = None, url: Second = None, *, response_type: type[T], **options: Unpack[RequestOptions]
-    ) -> Reply[T]: ...
-    @overload
-    def __call__(
-        self, method: First = None, url: Second = None, *, response_type: Other = ..., **options: Unpack[RequestOptions]
-    ) -> Reply[Any]: ...
-
-
-class SyncParamsVerb(Protocol):
-    """`verb(url, params)` of SyncAtomHTTP."""
-
-    @overload
-    def __call__(
-        self, url: URL, params: Params = None, *, response_type: Text, **options: Unpack[ParamsOptions]
-    ) -> Response[str]: ...
-    @overload
-    def __call__(
-        self, url: URL, params: Params = None, *, response_type: Bytes, **options: Unpack[ParamsOptions]
-    ) -> Response[bytes]: ...
-    @overload
-    def __call__(
-        self, url: URL, params: Params = None, *, response_type: Stream, **options: Unpack[ParamsOptions]
-    ) -> Response[SyncResponseStream]: ...
-    @overload
-    def __call__(
-        self, url: URL, params: Params = None, *, response_type: type[T], **options: Unpack[ParamsOptions]
-    ) -> Response[T]: ...
-    @overload
-    def __call__(
-        self, url: URL, params: Params = None, *, response_type: Other = ..., **options: Unpack[ParamsOptions]
-    ) -> Response[Any]: ...
-
-
-class SyncDataVerb(Protocol):
-    """`verb(url, data)` of SyncAtomHTTP."""
-
-    @overload
-    def __call__(
-        self, url: URL, data: Any = None, *, response_type: Text, **options: Unpack[DataOptions]
-    ) -> Response[str]: ...
-    @overload
-    def __call__(
-        self, url: URL, data: Any = None, *, response_type: Bytes, **options: Unpack[DataOptions]
-    ) -> Response[bytes]: ...
-    @overload
-    def __call__(
-        self, url: URL, data: Any = None, *, response_type: Stream, **options: Unpack[DataOptions]
-    ) -> Response[SyncResponseStream]: ...
-    @overload
-    def __call__(
-        self, url: URL, data: Any = None, *, response_type: type[T], **options: Unpack[DataOptions]
-    ) -> Response[T]: ...
-    @overload
-    def __call__(
-        self, url: URL, data: Any = None, *, response_type: Other = ..., **options: Unpack[DataOptions]
-    ) -> Response[Any]: ...
-
-
-class SyncRequest(Protocol):
-    """`request(config)` and `request(method, url)` of SyncAtomHTTP."""
-
-    @overload
-    def __call__(
+    async def request(
         self, method: First = None, url: Second = None, *, response_type: Text, **options: Unpack[RequestOptions]
     ) -> Response[str]: ...
     @overload
-    def __call__(
+    async def request(
         self, method: First = None, url: Second = None, *, response_type: Bytes, **options: Unpack[RequestOptions]
     ) -> Response[bytes]: ...
     @overload
-    def __call__(
+    async def request(
         self, method: First = None, url: Second = None, *, response_type: Stream, **options: Unpack[RequestOptions]
-    ) -> Response[SyncResponseStream]: ...
+    ) -> Response[ResponseStream]: ...
     @overload
-    def __call__(
+    async def request(
         self, method: First = None, url: Second = None, *, response_type: type[T], **options: Unpack[RequestOptions]
     ) -> Response[T]: ...
     @overload
-    def __call__(
+    async def request(
         self, method: First = None, url: Second = None, *, response_type: Other = ..., **options: Unpack[RequestOptions]
     ) -> Response[Any]: ...
+    async def request(self, *arguments: Any, **options: Any) -> Any: ...
+
+    @overload
+    async def get(
+        self, url: URL, params: Params = None, *, response_type: Text, **options: Unpack[ParamsOptions]
+    ) -> Response[str]: ...
+    @overload
+    async def get(
+        self, url: URL, params: Params = None, *, response_type: Bytes, **options: Unpack[ParamsOptions]
+    ) -> Response[bytes]: ...
+    @overload
+    async def get(
+        self, url: URL, params: Params = None, *, response_type: Stream, **options: Unpack[ParamsOptions]
+    ) -> Response[ResponseStream]: ...
+    @overload
+    async def get(
+        self, url: URL, params: Params = None, *, response_type: type[T], **options: Unpack[ParamsOptions]
+    ) -> Response[T]: ...
+    @overload
+    async def get(
+        self, url: URL, params: Params = None, *, response_type: Other = ..., **options: Unpack[ParamsOptions]
+    ) -> Response[Any]: ...
+    async def get(self, *arguments: Any, **options: Any) -> Any: ...
+
+    delete = head = options = get
+
+    @overload
+    async def post(
+        self, url: URL, data: Any = None, *, response_type: Text, **options: Unpack[DataOptions]
+    ) -> Response[str]: ...
+    @overload
+    async def post(
+        self, url: URL, data: Any = None, *, response_type: Bytes, **options: Unpack[DataOptions]
+    ) -> Response[bytes]: ...
+    @overload
+    async def post(
+        self, url: URL, data: Any = None, *, response_type: Stream, **options: Unpack[DataOptions]
+    ) -> Response[ResponseStream]: ...
+    @overload
+    async def post(
+        self, url: URL, data: Any = None, *, response_type: type[T], **options: Unpack[DataOptions]
+    ) -> Response[T]: ...
+    @overload
+    async def post(
+        self, url: URL, data: Any = None, *, response_type: Other = ..., **options: Unpack[DataOptions]
+    ) -> Response[Any]: ...
+    async def post(self, *arguments: Any, **options: Any) -> Any: ...
+
+    put = patch = query = post
+
+
+class SyncVerbs:
+    """The verbs of SyncAtomHTTP, which has them itself when it runs."""
+
+    @overload
+    def request(
+        self, method: First = None, url: Second = None, *, response_type: Text, **options: Unpack[RequestOptions]
+    ) -> Response[str]: ...
+    @overload
+    def request(
+        self, method: First = None, url: Second = None, *, response_type: Bytes, **options: Unpack[RequestOptions]
+    ) -> Response[bytes]: ...
+    @overload
+    def request(
+        self, method: First = None, url: Second = None, *, response_type: Stream, **options: Unpack[RequestOptions]
+    ) -> Response[SyncResponseStream]: ...
+    @overload
+    def request(
+        self, method: First = None, url: Second = None, *, response_type: type[T], **options: Unpack[RequestOptions]
+    ) -> Response[T]: ...
+    @overload
+    def request(
+        self, method: First = None, url: Second = None, *, response_type: Other = ..., **options: Unpack[RequestOptions]
+    ) -> Response[Any]: ...
+    def request(self, *arguments: Any, **options: Any) -> Any: ...
+
+    @overload
+    def get(
+        self, url: URL, params: Params = None, *, response_type: Text, **options: Unpack[ParamsOptions]
+    ) -> Response[str]: ...
+    @overload
+    def get(
+        self, url: URL, params: Params = None, *, response_type: Bytes, **options: Unpack[ParamsOptions]
+    ) -> Response[bytes]: ...
+    @overload
+    def get(
+        self, url: URL, params: Params = None, *, response_type: Stream, **options: Unpack[ParamsOptions]
+    ) -> Response[SyncResponseStream]: ...
+    @overload
+    def get(
+        self, url: URL, params: Params = None, *, response_type: type[T], **options: Unpack[ParamsOptions]
+    ) -> Response[T]: ...
+    @overload
+    def get(
+        self, url: URL, params: Params = None, *, response_type: Other = ..., **options: Unpack[ParamsOptions]
+    ) -> Response[Any]: ...
+    def get(self, *arguments: Any, **options: Any) -> Any: ...
+
+    delete = head = options = get
+
+    @overload
+    def post(
+        self, url: URL, data: Any = None, *, response_type: Text, **options: Unpack[DataOptions]
+    ) -> Response[str]: ...
+    @overload
+    def post(
+        self, url: URL, data: Any = None, *, response_type: Bytes, **options: Unpack[DataOptions]
+    ) -> Response[bytes]: ...
+    @overload
+    def post(
+        self, url: URL, data: Any = None, *, response_type: Stream, **options: Unpack[DataOptions]
+    ) -> Response[SyncResponseStream]: ...
+    @overload
+    def post(
+        self, url: URL, data: Any = None, *, response_type: type[T], **options: Unpack[DataOptions]
+    ) -> Response[T]: ...
+    @overload
+    def post(
+        self, url: URL, data: Any = None, *, response_type: Other = ..., **options: Unpack[DataOptions]
+    ) -> Response[Any]: ...
+    def post(self, *arguments: Any, **options: Any) -> Any: ...
+
+    put = patch = query = post

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, Unpack
 
 from atomhttp._assembly import build_adapter, built_in_headers, closed_error, configure_adapter, running_driver
-from atomhttp._model.config import Defaults, RequestConfig
+from atomhttp._model.config import Defaults, RequestConfig, merge_option
 from atomhttp._model.options import BY_NAME, CLIENT_OPTIONS, check_options
 from atomhttp._pipeline.content import ContentReader
 from atomhttp._pipeline.dispatch import dispatch
@@ -16,15 +16,9 @@ from atomhttp._pipeline.stream import ResponseStream
 from atomhttp.errors import AtomHTTPOptionError
 
 if TYPE_CHECKING:
-    from atomhttp._verbs import (
-        AsyncDataVerb,
-        AsyncParamsVerb,
-        AsyncRequest,
-        CallOptions,
-        ClientOptions,
-        ConfigInput,
-        Create,
-    )
+    from atomhttp._verbs import AsyncVerbs, CallOptions, ClientOptions, ConfigInput, Create
+else:
+    AsyncVerbs = object
 
 C = TypeVar("C", bound="ClientBase")
 
@@ -69,7 +63,7 @@ class ClientBase:
             if name == "headers":
                 child.defaults.headers.update(value)
             else:
-                setattr(child.defaults, name, value)
+                setattr(child.defaults, name, merge_option(name, getattr(child.defaults, name), value))
         if child.defaults.adapter is None:
             state["_adapter"], state["_owns_adapter"] = self._adapter, False
         state["_plan"] = Plan(child.defaults)
@@ -176,7 +170,7 @@ def check_params(params: Any) -> None:
                 )
 
 
-class AtomHTTP(ClientBase):
+class AtomHTTP(ClientBase, AsyncVerbs):
     """An asynchronous HTTP client.
 
     Args:
@@ -190,18 +184,7 @@ class AtomHTTP(ClientBase):
     `async with`; a client that is simply dropped closes its connections by itself.
     """
 
-    if TYPE_CHECKING:
-        # Overloads, one for each kind of response_type: see `_verbs`.
-        request: AsyncRequest
-        get: AsyncParamsVerb
-        delete: AsyncParamsVerb
-        head: AsyncParamsVerb
-        options: AsyncParamsVerb
-        post: AsyncDataVerb
-        put: AsyncDataVerb
-        patch: AsyncDataVerb
-        query: AsyncDataVerb
-    else:
+    if not TYPE_CHECKING:  # their types are those of AsyncVerbs
 
         async def request(self, method=None, url=None, *extra, config=None, **options):
             """Sends a request: `request(config)`, or `request(method, url, **options)`. Every verb comes through here.

@@ -13,10 +13,12 @@ from atomhttp._pipeline.stream import SyncResponseStream
 from atomhttp.client import KNOWN_METHODS, ClientBase, call_arguments, data_options, params_options
 
 if TYPE_CHECKING:
-    from atomhttp._verbs import ClientOptions, ConfigInput, SyncDataVerb, SyncParamsVerb, SyncRequest
+    from atomhttp._verbs import ClientOptions, ConfigInput, SyncVerbs
+else:
+    SyncVerbs = object
 
 
-class SyncAtomHTTP(ClientBase):
+class SyncAtomHTTP(ClientBase, SyncVerbs):
     """A synchronous HTTP client: AtomHTTP's verbs and options, without await.
 
     No thread and no event loop runs behind it: the calling thread waits for its own sockets. It may be shared by
@@ -37,18 +39,7 @@ class SyncAtomHTTP(ClientBase):
 
     _units: Units
 
-    if TYPE_CHECKING:
-        # Overloads, one for each kind of response_type: see `_verbs`.
-        request: SyncRequest
-        get: SyncParamsVerb
-        delete: SyncParamsVerb
-        head: SyncParamsVerb
-        options: SyncParamsVerb
-        post: SyncDataVerb
-        put: SyncDataVerb
-        patch: SyncDataVerb
-        query: SyncDataVerb
-    else:
+    if not TYPE_CHECKING:  # their types are those of SyncVerbs
 
         def request(self, method=None, url=None, *extra, config=None, **options):
             """Sends a request: `request(config)`, or `request(method, url, **options)`. Every verb comes through here.
@@ -132,15 +123,9 @@ class SyncAtomHTTP(ClientBase):
 # One-shots: a client for one call. Its connection is closed with it, or, for a stream, with the stream.
 
 if TYPE_CHECKING:
-    request: SyncRequest
-    get: SyncParamsVerb
-    delete: SyncParamsVerb
-    head: SyncParamsVerb
-    options: SyncParamsVerb
-    post: SyncDataVerb
-    put: SyncDataVerb
-    patch: SyncDataVerb
-    query: SyncDataVerb
+    _client = SyncAtomHTTP()
+    request, get, delete, head = _client.request, _client.get, _client.delete, _client.head
+    options, post, put, patch, query = _client.options, _client.post, _client.put, _client.patch, _client.query
 else:
 
     def _one_shot(verb):

@@ -155,3 +155,27 @@ async def mistakes(client: AtomHTTP, sync_client: SyncAtomHTTP) -> None:
     sync_client.get(None)  # type: ignore[call-overload]
     sync_client.get(b"/")  # type: ignore[call-overload]
     sync_client.get()  # type: ignore[call-overload]
+
+
+# Subclasses
+
+
+class Counting(AtomHTTP):
+    """`request` sees every call."""
+
+    calls = 0
+
+    async def request(self, method: Any = None, url: Any = None, **options: Any) -> Any:
+        self.calls += 1
+        return await super().request(method, url, **options)
+
+
+class SyncCounting(SyncAtomHTTP):
+    def request(self, *arguments: Any, **options: Any) -> Any:
+        return super().request(*arguments, **options)
+
+
+async def subclasses(client: Counting, sync_client: SyncCounting) -> None:
+    assert_type(client.create(), Counting)
+    assert_type(await client.get("/", response_type="text"), Response[str])
+    assert_type(sync_client.get("/", response_type="text"), Response[str])

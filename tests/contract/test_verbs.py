@@ -184,11 +184,6 @@ async def test_params_that_look_like_a_config_ask_for_config(client: Any, verb: 
     assert "s3cret" not in str(caught.value)
 
 
-async def test_params_that_look_like_a_config_are_refused_as_a_keyword_too(client: Any) -> None:
-    with pytest.raises(AtomHTTPOptionError, match="did you mean config="):
-        await client.post("http://service.test/", params={"headers": {"X-Secret": "s3cret"}})
-
-
 async def test_params_called_data_that_are_no_mapping_are_params(client: Any, origin: Origin) -> None:
     await client.get(f"{origin.url}/echo", {"data": "1", "headers": "2"})
     assert origin.requests[0].target == "/echo?data=1&headers=2"

@@ -96,10 +96,13 @@ async def test_a_loop_that_fires_early_is_asked_again() -> None:
     driver.reactor.timers.add(one, one.due)
     due = driver.reactor.timers.next_due()
     assert due is not None
+    assert driver._timer is not None
+    driver._timer.cancel()
     now = due - 0.00125
     driver._on_timer()
     assert not one.fired
     assert driver._timer is not None, "armed again"
+    driver._timer.cancel()
     now = due
     driver._on_timer()
     assert one.fired == [now]

@@ -8,13 +8,13 @@ from typing import Any, Final
 
 from atomhttp._adapters.base import AdapterResponse
 from atomhttp._model.headers import Headers
-from atomhttp._model.request import Request
+from atomhttp._model.request import Outline, Request
 from atomhttp._net.call import Call
 from atomhttp._net.drivers import Driver
 from atomhttp._net.http1 import Http1Connection
 from atomhttp._net.pool import Pool, PoolLimits, closed_error
 from atomhttp._wire.events import ResponseHead
-from atomhttp._wire.http1_writer import LAST_CHUNK, encode_chunk, encode_fields, encode_method, encode_request_line
+from atomhttp._wire.http1_writer import LAST_CHUNK, encode_chunk, encode_fields, encode_request_line
 from atomhttp.errors import AtomHTTPNetworkError, AtomHTTPOptionError
 
 # Content up to this size is joined to its head: one write, one packet train.
@@ -47,40 +47,38 @@ class HTTPAdapter:
             AtomHTTPNetworkError, AtomHTTPTimeoutError, AtomHTTPClosedError.
         """
         driver: Driver = request.driver
+        outline = request.outline
         pool = self._pools.get(driver.pool_scope)
         if pool is None:
             pool = self._open_pool(driver)
-        call = Call(driver, request.timeout, request.started, request.deadline, request.target.url)
-        call.streaming = request.streaming
-        call.keep_alive = request.keep_alive
-        connection = None if request.fresh else pool.take(request.route, driver.reactor, driver.now())
+        call = Call(driver, outline.timeout, request.started, request.deadline, outline.target)
+        if outline.streaming:
+            call.streaming = True
+        if not outline.keep_alive:
+            call.keep_alive = False
+        connection = None if request.fresh else pool.take(outline.route, driver.reactor, request.started)
         if connection is None:
-            connection = await pool.acquire(request.route, call, request.fresh)
-        head = build_head(request)
-        body = request.body
+            connection = await pool.acquire(outline.route, call, request.fresh)
         try:
-            if type(body) is bytes and len(body) < JOINED and not request.block.expects_continue and not call.timeout.has_phases:
-                connection.start(call, request.method, head + body if body else head)
+            if request.has_body or outline.timeout.has_phases:
+                await _send_content(connection, call, request)
             else:
-                await _upload(connection, call, request, head)
+                connection.start(call, outline.method, outline.head or build_head(request))
             call.sent_at = driver.now()
-            if not call.timeout.has_phases:
+            if not call.phase_due and not call.ended and call.error is None:
                 # The common case, written out: one wait, for the whole response (0.4 µs less than Call.wait).
-                if not call.ended and (call.head is None or not call.streaming):
-                    if call.error is not None:
-                        raise call.error
-                    timers = driver.reactor.timers
-                    waiter = call.waiter = driver.waiter()
-                    if call.deadline is not None:
-                        timers.add(call, call.deadline)
-                    try:
-                        await waiter
-                    finally:
-                        call.waiter = None
-                        if call.slot is not None:
-                            timers.discard(call)
-            else:
-                call.enter("headers", call.timeout.read)
+                waiter = call.waiter = call.wakeable = driver.waiter()
+                deadline = call.deadline
+                if deadline is not None:
+                    driver.reactor.timers.add(call, deadline)
+                try:
+                    await waiter
+                finally:
+                    call.waiter = call.wakeable = None
+                    slot = call.slot
+                    if slot is not None:
+                        slot.discard(call)
+                        call.slot = None
             while not call.ended and (call.head is None or not call.streaming):
                 await call.wait()
         except BaseException as error:
@@ -133,27 +131,27 @@ def _release_pools(pools: dict[Any, Pool]) -> None:
 
 
 def build_head(request: Request) -> bytes:
-    """The request's head, validated; what does not change between requests to the same URL is built once."""
-    target, block, method = request.target, request.block, request.method
-    known = target.heads.get(method)
-    if known is not None and known[0] is block:
-        head = known[1]
-    else:
-        head = _build_lines(request)
-        target.heads[method] = (block, head)
-    if request.has_body:
-        return head[:-2] + _content_fields(request)
-    if method in _WANTS_LENGTH:
-        head = head[:-2] + b"Content-Length: 0\r\n\r\n"
-    return head if request.keep_alive else head[:-2] + b"Connection: close\r\n\r\n"
+    """The request's head, validated; what equal requests share is built once."""
+    outline = request.outline
+    head = outline.head
+    if head is None:
+        head = outline.head = _build_lines(outline) + _end_of_head(outline)
+    return head if not request.has_body else head[: -len(_end_of_head(outline))] + _content_fields(request)
 
 
-def _build_lines(request: Request) -> bytes:
-    block = request.block
+def _build_lines(outline: Outline) -> bytes:
+    block = outline.block
     if block.encoded is None:
         block.encoded = encode_fields(block.fields)
-    host = encode_fields([("Host", block.host or request.target.authority)])
-    return encode_request_line(encode_method(request.method), request.target.path) + host + block.encoded + b"\r\n"
+    host = encode_fields([("Host", block.host or outline.target.authority)])
+    content_type = [("Content-Type", block.content_type)] if block.content_type is not None else []
+    return encode_request_line(outline.method, outline.target.path) + host + block.encoded + encode_fields(content_type)
+
+
+def _end_of_head(outline: Outline) -> bytes:
+    """What ends a head without content."""
+    length = b"Content-Length: 0\r\n" if outline.method in _WANTS_LENGTH else b""
+    return length + (b"\r\n" if outline.keep_alive else b"Connection: close\r\n\r\n")
 
 
 _type_lines: dict[str, bytes] = {}
@@ -163,7 +161,7 @@ def _content_fields(request: Request) -> bytes:
     """The fields that describe the content, and the end of the head."""
     lines = b""
     content_type = request.content_type
-    if content_type is not None:
+    if content_type is not None and request.outline.block.content_type is None:
         known = _type_lines.get(content_type)
         if known is None:
             known = encode_fields([("Content-Type", content_type)])
@@ -172,9 +170,9 @@ def _content_fields(request: Request) -> bytes:
         lines = known
     length = request.content_length
     lines += b"Transfer-Encoding: chunked\r\n" if length is None else b"Content-Length: %d\r\n" % length
-    if request.block.expects_continue:
+    if request.outline.block.expects_continue:
         lines += b"Expect: 100-continue\r\n"
-    if not request.keep_alive:
+    if not request.outline.keep_alive:
         lines += b"Connection: close\r\n"
     return lines + b"\r\n"
 
@@ -182,21 +180,29 @@ def _content_fields(request: Request) -> bytes:
 # Sending content
 
 
-async def _upload(connection: Http1Connection, call: Call, request: Request, head: bytes) -> None:
-    """Sends head and content piece by piece; stops early when the response is there already, or when writing fails."""
-    call.uploading = True
-    connection.start(call, request.method, head)
-    if request.block.expects_continue and request.has_body:
-        await _await_continue(connection, call)
-    elif not await _drain(connection, call):
-        return
+async def _send_content(connection: Http1Connection, call: Call, request: Request) -> None:
+    """Sends head and content. Small content goes out with its head; the response is waited for by the caller."""
+    outline = request.outline
+    head = build_head(request)
     body = request.body
-    if isinstance(body, bytes):
-        done = await _send_bytes(connection, call, body)
-    else:
-        done = await _send_pieces(connection, call, body)
-    if done:
+    phases = outline.timeout.has_phases
+    if isinstance(body, bytes) and len(body) < JOINED and not outline.block.expects_continue and not phases:
+        connection.start(call, outline.method, head + body)
+        return
+    call.uploading = True
+    connection.start(call, outline.method, head)
+    if outline.block.expects_continue and request.has_body:
+        await _await_continue(connection, call)
+    if await _drain(connection, call) and await _send_rest(connection, call, body):
         call.uploading = False
+    call.enter("headers", outline.timeout.read)
+
+
+async def _send_rest(connection: Http1Connection, call: Call, body: Any) -> bool:
+    """Sends content; stops early when the response is there already, or when writing fails. Whether it went out whole."""
+    if isinstance(body, bytes):
+        return await _send_bytes(connection, call, body)
+    return await _send_pieces(connection, call, body)
 
 
 async def _send_bytes(connection: Http1Connection, call: Call, body: bytes) -> bool:
@@ -286,19 +292,23 @@ class _Alarm:
 class NetworkResponse(AdapterResponse):
     """A response from a connection; its fields are taken apart when somebody asks."""
 
+    _headers: Headers | None = None
+
     def __init__(self, call: Call, pool: Pool) -> None:
         self._call = call
-        head = call.head
-        assert head is not None
-        self._head: ResponseHead = head
-        self.status = head.status
-        self.http_version = head.http_version
-        self._headers: Headers | None = None
+        self._head = head = call.head
+        self.status = head.status  # type: ignore[union-attr]  # a call is over when it has one
         if call.streaming:
-            self.body: Any = NetworkBody(call, pool)
+            self.body = NetworkBody(call, pool)
         else:
             chunks = call.chunks
             self.body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    _head: ResponseHead
+
+    @property
+    def http_version(self) -> str:  # type: ignore[override]  # read from the head when asked
+        return self._head.http_version
 
     @property
     def headers(self) -> Headers:  # type: ignore[override]  # built on demand
@@ -316,12 +326,12 @@ class NetworkResponse(AdapterResponse):
 
     @property
     def content_encoding(self) -> str:
-        return self._head.find(b"content-encoding")
+        coding = self._head.content_encoding
+        return coding.decode("latin-1") if coding else ""
 
     @property
     def content_length(self) -> int | None:
-        value = self._head.find(b"content-length")
-        return int(value) if value else None
+        return self._head.content_length
 
     @property
     def trailers(self) -> Headers:

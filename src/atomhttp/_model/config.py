@@ -124,6 +124,10 @@ class RequestConfig(_Options):
         names = super().keys()
         return names if "headers" in names or "_layers" not in self.__dict__ else [*names, "headers"]
 
+    def _touched(self) -> None:
+        # What the plan remembers of untouched configs does not hold for this one any more.
+        self.__dict__.pop("_plain", None)
+
     @property
     def is_complete(self) -> bool:
         """Whether a client's defaults are in it already, as in `response.config`: they are not applied again."""

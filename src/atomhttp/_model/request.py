@@ -81,63 +81,70 @@ _FRAMING = frozenset(
 )
 
 
-class Request:
-    """One request, ready to be sent: encoded, validated, not changed afterwards.
+class Outline:
+    """What equal requests have in common, worked out once: everything but content, config and time.
 
     Attributes:
         method: the method, upper case where it is a standard one.
         target: the URL, parsed.
-        body: the content: bytes (b"" when there is none), or a Body.
-        has_body: whether there is content, be it empty.
-        config: the options it was made from.
-        deadline: when the call runs out of time, on the driver's clock; None for never.
+        route: the key of the connections it may use.
+        block: the header fields.
+        timeout: how long it may take.
+        keep_alive: whether the connection may be used again.
+        streaming: the content is wanted piece by piece.
+        head: the network adapter's cache of its head as bytes, for a request without content.
     """
 
-    __slots__ = (
-        "block",
-        "body",
-        "config",
-        "content_type",
-        "deadline",
-        "driver",
-        "fresh",
-        "has_body",
-        "keep_alive",
-        "method",
-        "route",
-        "started",
-        "streaming",
-        "target",
-        "timeout",
-    )
+    __slots__ = ("block", "head", "keep_alive", "method", "route", "streaming", "target", "timeout")
 
     def __init__(
-        self,
-        method: str,
-        target: Target,
-        route: Route,
-        block: FieldBlock,
-        config: RequestConfig,
-        driver: Any,
-        timeout: Timeout,
-        started: float,
+        self, method: str, target: Target, route: Route, block: FieldBlock, timeout: Timeout, keep_alive: bool, streaming: bool
     ) -> None:
         self.method = method
         self.target = target
         self.route = route
         self.block = block
+        self.timeout = timeout
+        self.keep_alive = keep_alive and block.keep_alive
+        self.streaming = streaming
+        self.head: bytes | None = None
+
+
+class Request:
+    """One request, ready to be sent: encoded, validated, not changed afterwards.
+
+    Attributes:
+        body: the content: bytes (b"" when there is none), or a Body.
+        has_body: whether there is content, be it empty.
+        content_type: the Content-Type, None when there is none.
+        config: the options it was made from.
+        deadline: when the call runs out of time, on the driver's clock; None for never.
+    """
+
+    # Defaults on the class and no __slots__: most requests set five of these.
+    body: bytes | Body = b""
+    has_body = False
+    content_type: str | None = None
+    # Asks for a connection that has served nobody yet.
+    fresh = False
+
+    def __init__(self, outline: Outline, config: RequestConfig, driver: Any, started: float) -> None:
+        self.outline = outline
         self.config = config
         self.driver = driver
-        self.timeout = timeout
         self.started = started
-        self.deadline = None if timeout.total is None else started + timeout.total
-        self.body: bytes | Body = b""
-        self.has_body = False
-        self.content_type: str | None = None
-        self.keep_alive = True
-        self.streaming = False
-        # Asks for a connection that has served nobody yet.
-        self.fresh = False
+        total = outline.timeout.total
+        self.deadline = None if total is None else started + total
+
+    @property
+    def method(self) -> str:
+        """The method, upper case where it is a standard one."""
+        return self.outline.method
+
+    @property
+    def target(self) -> Target:
+        """The URL, parsed."""
+        return self.outline.target
 
     @property
     def url(self) -> str:
@@ -154,8 +161,8 @@ class Request:
     @property
     def headers(self) -> Headers:
         """Every field that is sent, those of the content and its framing included."""
-        headers = Headers([("Host", self.block.host or self.target.authority)])
-        for name, value in self.block.fields:
+        headers = Headers([("Host", self.outline.block.host or self.target.authority)])
+        for name, value in self.outline.block.fields:
             headers.append(name, value)
         if self.content_type is not None:
             headers.set("Content-Type", self.content_type)
@@ -170,7 +177,8 @@ class Request:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A response is picklable with the description of its request, without the connection to this process.
-        state = (self.method, self.target.url, self.block.fields, self.content_type, self.has_body, self.config)
+        outline = self.outline
+        state = (outline.method, outline.target.url, outline.block.fields, self.content_type, self.has_body, self.config)
         return (_restore, state)
 
 
@@ -179,7 +187,8 @@ def _restore(
 ) -> Request:
     target = parse_url(url)
     route = Route(target.scheme, target.host, target.port, None, True, None)
-    request = Request(method, target, route, FieldBlock(fields), config, None, Timeout(), 0.0)
+    outline = Outline(method, target, route, FieldBlock(fields), Timeout(), True, False)
+    request = Request(outline, config, None, 0.0)
     request.content_type = content_type
     request.has_body = has_body
     return request

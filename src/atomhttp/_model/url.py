@@ -12,7 +12,6 @@ from urllib.parse import unquote
 
 import can_ada
 
-from atomhttp._model.route import Route
 from atomhttp._redact import redact_url
 from atomhttp.errors import AtomHTTPURLError
 
@@ -41,7 +40,7 @@ class Target:
         socket_path: the unix socket named by an `http+unix:` URL, or None.
     """
 
-    __slots__ = ("authority", "heads", "host", "path", "port", "route", "scheme", "socket_path", "url", "userinfo")
+    __slots__ = ("authority", "host", "path", "port", "scheme", "socket_path", "url", "userinfo")
 
     def __init__(
         self,
@@ -60,9 +59,6 @@ class Target:
         self.path = path
         self.userinfo = userinfo
         self.socket_path = socket_path
-        # Filled in by those who send to it: the pool's key, and request heads by method.
-        self.route: Route | None = None
-        self.heads: dict[str, tuple[object, bytes]] = {}
         name = f"[{host}]" if ":" in host else host
         self.authority = name if port == DEFAULT_PORTS[scheme] else f"{name}:{port}"
 

@@ -6,6 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from atomhttp._model.timeout import Timeout
+from atomhttp._model.url import Target
 from atomhttp._redact import redact_url
 from atomhttp._wire.events import ResponseHead
 from atomhttp.errors import AtomHTTPTimeoutError
@@ -26,6 +27,7 @@ class Call:
 
     slot: Any = None
     waiter: Waiter | None = None
+    wakeable: Waiter | None = None
     phase = "headers"
     phase_due: float | None = None
     phase_limit = 0.0
@@ -49,12 +51,12 @@ class Call:
     first_at = 0.0
     ended_at = 0.0
 
-    def __init__(self, driver: Driver, timeout: Timeout, started: float, deadline: float | None, url: str) -> None:
+    def __init__(self, driver: Driver, timeout: Timeout, started: float, deadline: float | None, target: Target) -> None:
         self.driver = driver
         self.timeout = timeout
         self.started = started
         self.deadline = deadline
-        self.url = url
+        self.target = target
         self.chunks: deque[bytes] = deque()
 
     # Waiting
@@ -65,10 +67,14 @@ class Call:
         Raises:
             AtomHTTPTimeoutError: the deadline or the phase's limit passed.
         """
-        return await self.wait_for(self.driver.waiter())
+        waiter = self.wakeable = self.driver.waiter()
+        try:
+            return await self.wait_for(waiter)
+        finally:
+            self.wakeable = None
 
     async def wait_for(self, waiter: Waiter) -> Any:
-        """`wait`, on a waiter that somebody else may complete."""
+        """`wait`, on a waiter that somebody else completes: `wake` leaves that alone."""
         if self.error is not None:
             raise self.error
         self.waiter = waiter
@@ -81,7 +87,7 @@ class Call:
 
     def wake(self, result: Any = None) -> None:
         """Lets the coroutine go on; nothing happens when it is not waiting."""
-        waiter = self.waiter
+        waiter = self.wakeable
         if waiter is not None and not waiter.done():
             waiter.set_result(result)
 
@@ -133,6 +139,6 @@ class Call:
         limit = self.phase_limit if by_phase else (self.timeout.total or 0.0)
         elapsed = now - self.started
         detail = f"{self.phase} limit" if by_phase else "total limit"
-        url = redact_url(self.url)
+        url = redact_url(self.target.url)
         message = f"timeout of {limit:g} s exceeded ({detail}) after {elapsed:.3f} s in phase {self.phase!r}: {url}"
         return AtomHTTPTimeoutError(message, phase=self.phase, limit=limit, elapsed=elapsed, url=url)

@@ -25,7 +25,7 @@ from atomhttp._net.call import Call
 from atomhttp._net.pollers import IN, OUT
 from atomhttp._net.stream import Stream
 from atomhttp._wire.events import EndOfMessage, ResponseHead
-from atomhttp._wire.http1 import Http1Engine
+from atomhttp._wire.http1 import IDLE, Http1Engine
 from atomhttp.errors import AtomHTTPNetworkError, AtomHTTPProtocolError, AtomHTTPTLSError
 
 if TYPE_CHECKING:
@@ -122,16 +122,17 @@ class Http1Connection:
             reactor.register(self._fd, mask, self)
         self._mask = mask
 
+    def is_fresh(self, reactor: Reactor, now: float) -> bool:
+        """Whether it was drained a moment ago: then it is as good as it was, and `is_usable` need not be asked."""
+        return self._pass == reactor.passes and now - self.idle_since < FRESH and not self.closed and now < self.expires
+
     def is_usable(self, now: float) -> bool:
         """Whether an idle connection can take a call: alive, not too old, and not a byte has come that nobody asked for."""
-        if self.closed:
-            return False
-        if self.expires <= now:
-            self.close()
-            return False
-        reactor = self.reactor
-        if reactor is None or self._pass != reactor.passes or now - self.idle_since > FRESH:
-            self._look()
+        if not self.closed:
+            if self.expires <= now:
+                self.close()
+            else:
+                self._look()
         return not self.closed
 
     def _look(self) -> None:
@@ -212,7 +213,7 @@ class Http1Connection:
     def on_ready(self, mask: int) -> None:
         if mask & OUT and not self.writable:
             self._flush()
-        if mask & ~OUT and self._mask:
+        if mask != OUT and self._mask:
             self._receive()
 
     def fail(self, error: BaseException) -> None:
@@ -230,31 +231,26 @@ class Http1Connection:
 
     def _receive(self) -> None:
         stream = self._stream
-        reactor = self.reactor
-        assert reactor is not None
-        buffer = reactor.buffer
-        while True:
-            try:
+        buffer = self.reactor.buffer  # type: ignore[union-attr]  # only a watched connection receives
+        try:
+            while True:
                 size = stream.receive(buffer)
-            except OSError as error:
-                self._lost(error)
-                return
-            if size is None:
-                return
-            if not size:
-                self._ended()
-                return
-            try:
+                if size is None:
+                    return
+                if not size:
+                    self._ended()
+                    return
                 if size <= SLICE:
                     self._take(bytes(buffer[:size]))
                 else:
                     for start in range(0, size, SLICE):
                         self._take(bytes(buffer[start : min(start + SLICE, size)]))
-            except AtomHTTPProtocolError as error:
-                self._broken(error)
-                return
-            if not stream.pending or not self._mask:
-                return
+                if not stream.pending or not self._mask:
+                    return
+        except AtomHTTPProtocolError as error:
+            self._broken(error)
+        except OSError as error:
+            self._lost(error)
 
     def _take(self, data: bytes) -> None:
         call = self.call
@@ -263,6 +259,7 @@ class Http1Connection:
                 _logger.debug("%r: bytes that belong to no response; closed", self)
                 self.close()
             return
+        now = call.driver.now()
         for event in self._engine.receive(data):
             kind = type(event)
             if kind is bytes:
@@ -270,23 +267,21 @@ class Http1Connection:
                 if call.streaming:
                     self._hand_on(call, len(event))  # type: ignore[arg-type]
             elif kind is ResponseHead:
-                self._take_head(call, event)  # type: ignore[arg-type]
+                self._take_head(call, event, now)  # type: ignore[arg-type]
             else:
-                assert isinstance(event, EndOfMessage)
-                call.trailers = event.trailers
-                self._finish(call)
+                self._finish(call, event, now)  # type: ignore[arg-type]
         if call.phase_due is not None:
-            call.phase_due = call.driver.now() + call.phase_limit
+            call.phase_due = now + call.phase_limit
 
-    def _take_head(self, call: Call, head: ResponseHead) -> None:
-        if head.interim:
+    def _take_head(self, call: Call, head: ResponseHead, now: float) -> None:
+        if head.status < 200:
             if head.status == 100:
                 call.continued = True
                 if call.uploading:
                     call.wake()
             return
         call.head = head
-        call.first_at = call.driver.now()
+        call.first_at = now
         if call.streaming or call.uploading:
             call.wake()
 
@@ -304,32 +299,33 @@ class Http1Connection:
         if self._stream.pending:
             self._receive()
 
-    def _finish(self, call: Call) -> None:
+    def _finish(self, call: Call, end: EndOfMessage, now: float) -> None:
         """The response is complete: the only way back into the pool."""
         call.ended = True
-        call.ended_at = now = call.driver.now()
+        call.ended_at = now
+        if end.trailers:
+            call.trailers = end.trailers
         call.connection = None
         self.call = None
-        engine = self._engine
+        engine, stream = self._engine, self._stream
         if (
-            engine.reusable
+            engine.keep_alive
+            and engine.state == IDLE
             and call.keep_alive
             and not call.uploading
             and self._unsent is None
             and self._reset_by is None
-            and not self._stream.pending
-            and not self._stream.unflushed
-            and not self.closed
+            and not (stream.pending or stream.unflushed or self.closed)
         ):
-            assert call.head is not None
-            assert self.reactor is not None
-            self.keep_alive_timeout = call.head.keep_alive_timeout
+            self.keep_alive_timeout = call.head.keep_alive_timeout  # type: ignore[union-attr]  # it has ended: it has a head
             self.idle_since = now
-            self._pass = self.reactor.passes
+            self._pass = self.reactor.passes  # type: ignore[union-attr]
             self._owner.release(self)
         else:
             self.close()
-        call.wake()
+        waiter = call.wakeable
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
 
     # Ends
 
@@ -340,8 +336,8 @@ class Http1Connection:
             self.close()
             return
         try:
-            for _ in self._engine.receive_eof(self._stream.clean_eof):
-                self._finish(call)
+            for event in self._engine.receive_eof(self._stream.clean_eof):
+                self._finish(call, event, call.driver.now())  # type: ignore[arg-type]  # nothing else can follow
                 return
         except AtomHTTPProtocolError as error:
             self._broken(error)

@@ -19,6 +19,7 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from atomhttp._model.route import Route
@@ -115,7 +116,6 @@ class Pool:
         self._connections: set[Http1Connection] = set()
         self._connecting: set[Call] = set()
         self._open = 0
-        self._idle = 0
 
     # Taking
 
@@ -124,13 +124,14 @@ class Pool:
         bucket = self._buckets.get(route)
         if bucket is None:
             return None
-        while bucket.idle:
-            with self._lock:
-                if not bucket.idle:
-                    return None
-                connection = bucket.idle.pop()
-                self._idle -= 1
-            if connection.is_usable(now):
+        idle = bucket.idle
+        while idle:
+            try:
+                # Atomic, so that no lock is needed: two threads never get the same connection.
+                connection = idle.pop()
+            except IndexError:
+                return None
+            if connection.is_fresh(reactor, now) or connection.is_usable(now):
                 if connection.reactor is not reactor:
                     connection.attach(reactor)
                 return connection
@@ -167,14 +168,15 @@ class Pool:
             bucket = self._buckets.get(route)
             if bucket is None:
                 bucket = self._buckets[route] = Bucket(route)
-            decision = decide(self._facts(bucket, 0 if fresh else len(bucket.idle)))
+            decision = decide(self._facts(bucket, 0))
             if decision is Decision.OPEN:
                 self._count(bucket, 1)
                 return bucket, None, None
             if decision is Decision.EVICT_THEN_OPEN:
                 victim = self._pop_oldest_idle()
-                self._count(bucket, 1)
-                return bucket, None, victim
+                if victim is not None:
+                    self._count(bucket, 1)
+                    return bucket, None, victim
             ticket = Ticket(next(self._numbers), call)
             bucket.waiting.append(ticket)
             self._queues[bucket] = None
@@ -209,7 +211,7 @@ class Pool:
 
     def _describe(self) -> str:
         streams = sum(1 for item in list(self._connections) if item.call is not None and item.call.streaming)
-        return f"{self._open - self._idle} connections busy of {self.limits.connections}, {streams} of them unread streams"
+        return f"{self._open - self.idle_count} connections busy of {self.limits.connections}, {streams} of them unread streams"
 
     async def _open_connection(self, bucket: Bucket, call: Call) -> Http1Connection:
         self._connecting.add(call)
@@ -243,29 +245,31 @@ class Pool:
         """The connection has finished an exchange and can take another."""
         limits = self.limits
         now = connection.idle_since
+        keep = limits.keep_alive_timeout
         announced = connection.keep_alive_timeout
-        keep = limits.keep_alive_timeout if announced is None else announced - KEEP_ALIVE_MARGIN
-        expires = now + keep if keep is not None else now + 1e9
+        if announced is not None:
+            keep = announced - KEEP_ALIVE_MARGIN
+        expires = now + (1e9 if keep is None else keep)
         if limits.lifetime is not None:
             expires = min(expires, connection.created + limits.lifetime)
         if expires <= now or self.closed:
             connection.close()
             return
         connection.expires = expires
+        bucket = connection.bucket
         driver = self.driver
         if driver is None:
             connection.detach()
-        bucket = connection.bucket
-        with self._lock:
             bucket.idle.append(connection)
-            self._idle += 1
-        if self._queues:
-            self._serve_waiters()
-        elif driver is not None:
+            if bucket.idle[0].expires <= now:
+                self._close_expired(now)
+        else:
+            bucket.idle.append(connection)
             if self.slot is None:
                 driver.reactor.timers.add(self, expires)
-        elif bucket.idle[0].expires <= now:
-            self._close_expired(now)
+        # After the append: whoever queues looks for idle connections after it has queued.
+        if self._queues:
+            self._serve_waiters()
 
     def forget(self, connection: Http1Connection) -> None:
         """The connection has closed."""
@@ -276,7 +280,6 @@ class Pool:
             bucket: Bucket = connection.bucket
             if connection in bucket.idle:
                 bucket.idle.remove(connection)
-                self._idle -= 1
             self._count(bucket, -1)
         if self._queues:
             self._serve_waiters()
@@ -293,9 +296,7 @@ class Pool:
         if connection is None:
             self._give_up_place(bucket)
         elif not connection.closed:
-            with self._lock:
-                bucket.idle.append(connection)
-                self._idle += 1
+            bucket.idle.append(connection)
             self._serve_waiters()
 
     # Waiters
@@ -314,19 +315,31 @@ class Pool:
                 bucket = next(item for item in self._queues if item.waiting[0].number == number)
                 ticket = bucket.waiting.popleft()
                 if decision is Decision.REUSE:
-                    ticket.connection = bucket.idle.pop()
-                    self._idle -= 1
+                    try:
+                        ticket.connection = bucket.idle.pop()
+                    except IndexError:
+                        # Another thread was faster; the facts have changed.
+                        bucket.waiting.appendleft(ticket)
+                        continue
                 else:
                     if decision is Decision.EVICT_THEN_OPEN:
                         victim = self._pop_oldest_idle()
+                        if victim is None:
+                            bucket.waiting.appendleft(ticket)
+                            continue
                     self._count(bucket, 1)
                 self._forget_queue(bucket)
                 ticket.given = True
             if victim is not None:
                 victim.close()
-            ticket.call.wake()
-            if self.driver is None:
-                ticket.call.driver.reactor.call_soon_threadsafe(_nothing)
+            self._tell(ticket.call, ticket.call.wake)
+
+    def _tell(self, call: Call, message: Callable[[], None]) -> None:
+        """Has `message` heard where `call` waits: at once, or in the other thread, when that comes to look."""
+        if self.driver is None:
+            call.driver.reactor.call_soon_threadsafe(message)
+        else:
+            message()
 
     def _forget_queue(self, bucket: Bucket) -> None:
         if not bucket.waiting:
@@ -335,7 +348,10 @@ class Pool:
 
     def _facts(self, bucket: Bucket, idle: int) -> Facts:
         limits = self.limits
-        return Facts(idle, bucket.open, self._idle, self._open, limits.connections, limits.connections_per_origin)
+        total = self._open
+        # Counted only where the limit is reached: nobody asks before.
+        idle_total = self.idle_count if total >= limits.connections else 0
+        return Facts(idle, bucket.open, idle_total, total, limits.connections, limits.connections_per_origin)
 
     def _count(self, bucket: Bucket, change: int) -> None:
         self._open += change
@@ -345,10 +361,21 @@ class Pool:
 
     # Idle connections
 
-    def _pop_oldest_idle(self) -> Http1Connection:
-        bucket = min((item for item in self._buckets.values() if item.idle), key=lambda item: item.idle[0].idle_since)
-        self._idle -= 1
-        return bucket.idle.popleft()
+    def _pop_oldest_idle(self) -> Http1Connection | None:
+        """The connection that has been idle longest, or None when other threads have taken them all."""
+        oldest: Bucket | None = None
+        since = 0.0
+        for bucket in self._buckets.values():
+            try:
+                first = bucket.idle[0].idle_since
+            except IndexError:
+                continue
+            if oldest is None or first < since:
+                oldest, since = bucket, first
+        try:
+            return oldest.idle.popleft() if oldest is not None else None
+        except IndexError:
+            return None
 
     def expire(self, now: float) -> float | None:
         """The timer: closes what has been idle too long; returns when to look again."""
@@ -372,11 +399,11 @@ class Pool:
             self.closed = True
             waiting = [ticket.call for bucket in self._queues for ticket in bucket.waiting]
         for call in [*waiting, *self._connecting]:
-            call.interrupt(closed_error())
-            if self.driver is None:
-                call.driver.reactor.call_soon_threadsafe(_nothing)
+            self._disarm(call)
+            self._tell(call, partial(call.interrupt, closed_error()))
         for connection in list(self._connections):
             if connection.call is None or self.driver is not None:
+                self._disarm(connection.call)
                 connection.fail(closed_error())
             else:
                 # Another thread is waiting on it: it finds the end of the stream, and this pool closed.
@@ -386,10 +413,17 @@ class Pool:
             if not self.driver.reactor.handler_count and self.driver.reactor.timers.next_due() is None:
                 self.driver.disarm()
 
+    def _disarm(self, call: Call | None) -> None:
+        """An interrupted call disarms itself only when its coroutine goes on; the loop's timer should end with us."""
+        if call is not None and self.driver is not None:
+            self.driver.reactor.timers.discard(call)
+
     def abandon(self) -> None:
         """The loop is gone, or the process forked: closes descriptors and starts anew."""
         for connection in list(self._connections):
             connection.abandon()
+        if self.driver is not None:
+            self.driver.reactor.close_all()
         self.slot = None
         self._reset()
 
@@ -400,16 +434,13 @@ class Pool:
 
     @property
     def idle_count(self) -> int:
-        return self._idle
+        """Connections that wait for a call."""
+        return sum(len(bucket.idle) for bucket in list(self._buckets.values()))
 
 
 def closed_error() -> AtomHTTPClosedError:
     """For calls that meet a closed client."""
     return AtomHTTPClosedError("the client has been closed")
-
-
-def _nothing() -> None:
-    """Called in another thread for the sake of waking it."""
 
 
 def _forget_after_fork() -> None:

@@ -8,19 +8,22 @@ from typing import Any, Final
 
 from atomhttp._adapters.base import Adapter, AdapterResponse
 from atomhttp._body.decode import decode_json_body, decode_text, decode_typed
+from atomhttp._body.json_codec import loads
 from atomhttp._model.config import RequestConfig
 from atomhttp._model.request import Request
 from atomhttp._pipeline.content import Codings, ContentReader, read_all
 from atomhttp._pipeline.plan import Plan
-from atomhttp._pipeline.resend import send
+from atomhttp._pipeline.resend import check_resend
 from atomhttp._pipeline.response import Response, status_error
 from atomhttp._redact import redact_url
-from atomhttp.errors import AtomHTTPError
+from atomhttp.errors import AtomHTTPError, AtomHTTPNetworkError
 
 _logger = logging.getLogger("atomhttp.request")
 
 # How much of a refused response is read for its error, in bytes.
 ERROR_CONTENT: Final = 1024 * 1024
+
+_OPENING: Final = (b"{", b"[")
 
 OpenStream = Callable[[ContentReader, Any], Any]
 
@@ -35,8 +38,15 @@ async def dispatch(plan: Plan, config: RequestConfig, adapter: Adapter, driver: 
     request: Request | None = None
     try:
         request = plan.build_request(config, driver, started)
-        raw = await send(adapter, request)
-        response = await _receive(raw, request, driver, open_stream)
+        try:
+            raw = await adapter.send(request)
+        except AtomHTTPNetworkError as error:
+            check_resend(request, error)
+            raw = await adapter.send(request)
+        if request.outline.streaming or type(raw.body) is not bytes:
+            response = await _read(raw, request, driver, open_stream)
+        else:
+            response = _take_whole(raw, request)
     except AtomHTTPError as error:
         if error.config is None:
             error.config, error.request = config, request
@@ -49,34 +59,30 @@ async def dispatch(plan: Plan, config: RequestConfig, adapter: Adapter, driver: 
     return response
 
 
-async def _receive(raw: AdapterResponse, request: Request, driver: Any, open_stream: OpenStream) -> Response[Any]:
-    """The response, its content decoded and its status judged."""
+def _take_whole(raw: AdapterResponse, request: Request) -> Response[Any]:
+    """A response whose content is there, whole and unlimited: the way of nearly every one."""
     fields = request.config.__dict__
-    refused = fields["validate_status"] is not None and not _is_accepted(fields["validate_status"], raw.status)
-    body = raw.body
-    if type(body) is bytes and fields["max_content_length"] < 0 and fields["response_type"] != "stream":
-        # Whole and unlimited: the way of nearly every response.
-        content, unknown = body, ()
-        if raw.content_encoding:
-            codings = Codings(raw, request.method, fields["decompress"])
-            content = codings.decode(body)
-            unknown = codings.unknown
-        response = Response.received(raw, request, content)
-        if unknown:
-            response.undecoded = unknown
-        response.data = _decode(raw, fields, content)
-    else:
-        response = await _read(raw, request, driver, open_stream, refused)
-    if refused:
+    content: bytes = raw.body
+    unknown: tuple[str, ...] = ()
+    if raw.content_encoding:
+        codings = Codings(raw, request.method, fields["decompress"])
+        content = codings.decode(content)
+        unknown = codings.unknown
+    response = Response.received(raw, request, content)
+    if unknown:
+        response.undecoded = unknown
+    response.data = _decode(raw, fields, content)
+    validate = fields["validate_status"]
+    if validate is not None and not _is_accepted(validate, raw.status):
         raise status_error(response)
     return response
 
 
-async def _read(
-    raw: AdapterResponse, request: Request, driver: Any, open_stream: OpenStream, refused: bool
-) -> Response[Any]:
+async def _read(raw: AdapterResponse, request: Request, driver: Any, open_stream: OpenStream) -> Response[Any]:
     """A response whose content comes in pieces: handed on as a stream, or collected under a limit."""
     fields = request.config.__dict__
+    validate = fields["validate_status"]
+    refused = validate is not None and not _is_accepted(validate, raw.status)
     codings = Codings(raw, request.method, fields["decompress"])
     limit: int = fields["max_content_length"]
     reader = ContentReader(raw, codings, limit)
@@ -90,6 +96,8 @@ async def _read(
         response.data = _decode(raw, fields, content)
         response.truncated = truncated
     response.undecoded = codings.unknown
+    if refused:
+        raise status_error(response)
     return response
 
 
@@ -100,14 +108,23 @@ def _is_accepted(validate: Any, status: int) -> bool:
 def _decode(raw: AdapterResponse, fields: dict[str, Any], content: bytes) -> Any:
     """`response.data`, as `response_type` says."""
     kind = fields["response_type"]
+    decoder = fields["json_decoder"]
+    if kind == "json" and decoder is None and content[:1] in _OPENING:
+        # An object or array, nearly always: then its Content-Type does not matter, and need not be looked for.
+        try:
+            return loads(content)
+        except ValueError:
+            return _decode_json(raw, fields, content)
     if kind == "blob" or kind == "arraybuffer":
         return content
     if kind == "text":
         return decode_text(content, raw.content_type, fields["response_encoding"])
-    if kind in ("json", "stream") or not 200 <= raw.status <= 299:
+    if kind == "json" or kind == "stream" or not 200 <= raw.status <= 299:
         # A type is for what was asked for: an error's content is decoded as JSON, so that it can be read.
-        if content[:1] == b"{" and fields["json_decoder"] is None:
-            return decode_json_body(content, "")
-        strict = (fields["transitional"] or {}).get("silentJSONParsing") is False and 200 <= raw.status <= 299
-        return decode_json_body(content, raw.content_type, strict=strict, decoder=fields["json_decoder"])
+        return _decode_json(raw, fields, content)
     return decode_typed(content, kind, raw.content_type)
+
+
+def _decode_json(raw: AdapterResponse, fields: dict[str, Any], content: bytes) -> Any:
+    strict = (fields["transitional"] or {}).get("silentJSONParsing") is False and 200 <= raw.status <= 299
+    return decode_json_body(content, raw.content_type, strict=strict, decoder=fields["json_decoder"])

@@ -15,7 +15,7 @@ from atomhttp._model.config import Defaults, RequestConfig, given_options
 from atomhttp._model.headers import Headers
 from atomhttp._model.options import OPTIONS
 from atomhttp._model.params import merge_params, serialize_params
-from atomhttp._model.request import FieldBlock, Request
+from atomhttp._model.request import FieldBlock, Outline, Request
 from atomhttp._model.route import Route
 from atomhttp._model.timeout import Timeout
 from atomhttp._model.url import Target, append_query, join_url, parse_url
@@ -26,6 +26,7 @@ from atomhttp.errors import AtomHTTPLimitError, AtomHTTPOptionError
 MAX_TARGETS: Final = 1000
 MAX_REMEMBERED_URL: Final = 2048
 
+_CONTENT: Final = frozenset(("data", "json", "form"))
 _NOT_GIVEN_WHEN_NONE: Final = frozenset(("params", "headers", "data", "json", "form", "meta"))
 # Default header fields that say who the caller is: they stay on the origin of the baseURL.
 _CREDENTIALS: Final = frozenset(("authorization", "cookie", "proxy-authorization"))
@@ -39,6 +40,7 @@ class Plan:
         "_blocks",
         "_headers",
         "_meta",
+        "_outlines",
         "_params",
         "_targets",
         "_template",
@@ -54,6 +56,7 @@ class Plan:
         self._timeout = Timeout.of(defaults.timeout)
         self._targets: dict[str, Target] = {}
         self._blocks: dict[str, FieldBlock] = {}
+        self._outlines: dict[tuple[str, str], Outline] = {}
         self._template: dict[str, Any] = {"_layers": self}
         for option in OPTIONS:
             if option.scope == "call":
@@ -79,13 +82,18 @@ class Plan:
         built = RequestConfig.__new__(RequestConfig)
         fields = built.__dict__
         fields.update(self._template)
+        plain = type(url) is str and self._params is None
         if config is not None or options:
-            self._merge(fields, given_options(config, options))
+            given = given_options(config, options)
+            self._merge(fields, given)
+            plain = plain and config is None and _CONTENT.issuperset(given)
         if method is not None:
             fields["method"] = method
         if url is not None:
             fields["url"] = url
-        if isinstance(config, RequestConfig) and config.is_complete:
+        if plain:
+            fields["_plain"] = True
+        elif isinstance(config, RequestConfig) and config.is_complete:
             fields["headers"] = fields.pop("_call_headers")
             return built
         if self._params is not None:
@@ -114,21 +122,34 @@ class Plan:
             AtomHTTPURLError, AtomHTTPOptionError, AtomHTTPLimitError.
         """
         fields = config.__dict__
-        method: str = fields["method"]
-        target = self.find_target(config)
-        route = target.route
-        if route is None or fields["verify"] is not route.verify or fields["socket_path"] is not self._template["socket_path"] or fields["cert"] is not route.cert:
-            route = self._build_route(target, fields)
-        block = self._find_block(config, method, target)
-        raw_timeout = fields["timeout"]
-        timeout = self._timeout if raw_timeout is self._template["timeout"] else Timeout.of(raw_timeout)
-        request = Request(method, target, route, block, config, driver, timeout, started)
-        request.keep_alive = block.keep_alive and fields["keep_alive"]
-        # Whole responses are cheaper than pieces; a limit needs pieces, to stop at the right one.
-        request.streaming = fields["response_type"] == "stream" or fields["max_content_length"] >= 0
+        if "_plain" in fields and "headers" not in fields:
+            # Nothing but a URL and content was given, and nobody has touched the config since.
+            key = (fields["method"], fields["url"])
+            outline = self._outlines.get(key)
+            if outline is None:
+                outline = self._build_outline(config)
+                if len(key[1]) <= MAX_REMEMBERED_URL and outline.target.userinfo is None:
+                    if len(self._outlines) >= MAX_TARGETS:
+                        self._outlines.clear()
+                    self._outlines[key] = outline
+        else:
+            outline = self._build_outline(config)
+        request = Request(outline, config, driver, started)
         if fields["data"] is not None or fields["json"] is not None or fields["form"] is not None:
             self._add_body(request, fields)
         return request
+
+    def _build_outline(self, config: RequestConfig) -> Outline:
+        fields = config.__dict__
+        method: str = fields["method"]
+        target = self.find_target(config)
+        given = fields["timeout"]
+        timeout = self._timeout if given is self._template["timeout"] else Timeout.of(given)
+        # Whole responses are cheaper than pieces; a limit needs pieces, to stop at the right one.
+        streaming = fields["response_type"] == "stream" or fields["max_content_length"] >= 0
+        block = self._find_block(config, method, target)
+        route = _build_route(target, fields)
+        return Outline(method, target, route, block, timeout, fields["keep_alive"], streaming)
 
     def find_target(self, config: RequestConfig) -> Target:
         """Where `config` leads: its url behind its base, with its params."""
@@ -152,20 +173,6 @@ class Plan:
         if base is None and fields["socket_path"] is not None and url.startswith("/") and not url.startswith("//"):
             base = "http://localhost"
         return parse_url(append_query(join_url(base, url, fields["allow_absolute_urls"]), query))
-
-    def _build_route(self, target: Target, fields: dict[str, Any]) -> Route:
-        socket_path = target.socket_path or fields["socket_path"]
-        if socket_path is not None:
-            allowed = fields["allowed_socket_paths"]
-            if allowed is not None and os.path.realpath(socket_path) not in allowed:
-                raise AtomHTTPOptionError(f"socketPath: {socket_path!r} is not among allowedSocketPaths", "ERR_BAD_OPTION_VALUE")
-        secure = target.scheme == "https"
-        route = Route(
-            target.scheme, target.host, target.port, socket_path, fields["verify"], fields["cert"] if secure or fields["cert"] else None
-        )
-        if all(fields[name] is self._template[name] for name in ("verify", "cert", "socket_path")):
-            target.route = route
-        return route
 
     def _find_block(self, config: RequestConfig, method: str, target: Target) -> FieldBlock:
         fields = config.__dict__
@@ -197,7 +204,7 @@ class Plan:
         given = [name for name in ("data", "json", "form") if fields[name] is not None]
         if len(given) > 1:
             raise AtomHTTPOptionError(f"{' and '.join(given)}: give one of them, not both", "ERR_BAD_OPTION_VALUE")
-        declared = request.block.content_type
+        declared = request.outline.block.content_type
         body: Any
         if given[0] == "data":
             body, content_type = encode_data(fields["data"], declared, fields["json_encoder"])
@@ -211,7 +218,7 @@ class Plan:
         self._check_length(request, fields["max_body_length"])
 
     def _check_length(self, request: Request, limit: int) -> None:
-        body, declared = request.body, request.block.content_length
+        body, declared = request.body, request.outline.block.content_length
         length = request.content_length
         if declared is not None and length != declared:
             if length is not None or not isinstance(body, IteratorBody):
@@ -228,6 +235,17 @@ class Plan:
                 request.body = body = LimitedBody(body, limit)
         if not isinstance(body, bytes):
             body.bind(request.driver, request.deadline)  # type: ignore[attr-defined]  # every Body of ours has it
+
+
+def _build_route(target: Target, fields: dict[str, Any]) -> Route:
+    socket_path = target.socket_path or fields["socket_path"]
+    if socket_path is not None:
+        allowed = fields["allowed_socket_paths"]
+        if allowed is not None and os.path.realpath(socket_path) not in allowed:
+            raise AtomHTTPOptionError(
+                f"socketPath: {socket_path!r} is not among allowedSocketPaths", "ERR_BAD_OPTION_VALUE"
+            )
+    return Route(target.scheme, target.host, target.port, socket_path, fields["verify"], fields["cert"])
 
 
 def _place(target: Target) -> tuple[object, ...]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from atomhttp._adapters.base import Adapter, AdapterResponse
 from atomhttp._model.request import Request
 from atomhttp.errors import AtomHTTPNetworkError
 
@@ -17,25 +16,22 @@ from atomhttp.errors import AtomHTTPNetworkError
 IDEMPOTENT: Final = frozenset(("GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "QUERY"))
 
 
-async def send(adapter: Adapter, request: Request) -> AdapterResponse:
-    """Sends `request`, a second time where that is safe.
+def check_resend(request: Request, error: AtomHTTPNetworkError) -> None:
+    """Returns when `request`, which met `error`, may be sent once more, and marks it to go out on a new connection.
 
     Raises:
-        AtomHTTPNetworkError: also when it must not be sent again; the message says that it may have been received.
+        AtomHTTPNetworkError: `error`, when it must not; then it says that the request may have been received.
     """
-    try:
-        return await adapter.send(request)
-    except AtomHTTPNetworkError as error:
-        if not error.reused:
-            raise
-        if not _is_repeatable(request):
-            error.message += "; the request may have been sent, and a second time might do it twice"
-            raise
+    if not error.reused:
+        raise error
+    if not _is_repeatable(request):
+        error.message += "; the request may have been sent, and a second time might do it twice"
+        raise error
     request.fresh = True
-    return await adapter.send(request)
 
 
 def _is_repeatable(request: Request) -> bool:
-    if request.method not in IDEMPOTENT and not any(name.lower() == "idempotency-key" for name, _ in request.block.fields):
+    fields = request.outline.block.fields
+    if request.method not in IDEMPOTENT and not any(name.lower() == "idempotency-key" for name, _ in fields):
         return False
     return isinstance(request.body, bytes) or request.body.replayable

@@ -17,7 +17,11 @@ FREE_LINE: Final = 16
 MAX_METADATA: Final = 16 * 1024
 MAX_TRAILERS: Final = 16 * 1024
 
-_CHUNK_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,16})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?")
+_TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_QUOTED: Final = rb'"(?:[\t\x20\x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*"'
+_CHUNK_LINE: Final = re.compile(
+    rb"([0-9A-Fa-f]{1,16})(?:;%(token)b(?:=(?:%(token)b|%(quoted)b))?)*" % {b"token": _TOKEN, b"quoted": _QUOTED}
+)
 _TRAILER: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):([\t\x20-\x7e\x80-\xff]*)")
 # A trailer must not change how the message is framed, routed or authorised (RFC 9110 section 6.5.1).
 _FORBIDDEN_TRAILERS: Final = frozenset(

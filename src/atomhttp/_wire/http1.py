@@ -65,8 +65,17 @@ class Http1Engine:
         Raises:
             AtomHTTPProtocolError: the peer broke HTTP. The engine is CLOSED.
         """
+        state = self.state
         try:
-            return self._receive(data)
+            if state == HEAD:
+                return self._receive_head(data)
+            if state == SIZED:
+                return self._receive_sized(data, [])
+            if state == CHUNKED:
+                return self._receive_chunked(data, [])
+            if state == UNTIL_EOF:
+                return [data]
+            raise AtomHTTPProtocolError(f"the server sent bytes that belong to no response: {shown(data)}")
         except AtomHTTPProtocolError:
             self.state = CLOSED
             raise
@@ -90,42 +99,30 @@ class Http1Engine:
             raise AtomHTTPProtocolError("the connection ended inside a chunked response")
         return []
 
-    def _receive(self, data: bytes) -> list[Event]:
-        state = self.state
-        if state == HEAD:
-            return self._receive_head(data)
-        if state == SIZED:
-            return self._receive_sized(data, [])
-        if state == CHUNKED:
-            return self._receive_chunked(data, [])
-        if state == UNTIL_EOF:
-            return [data]
-        raise AtomHTTPProtocolError(f"the server sent bytes that belong to no response: {shown(data)}")
-
     # Head
 
     def _receive_head(self, data: bytes) -> list[Event]:
-        events: list[Event] = []
         start = 0
         if self._held:
             start = max(0, len(self._held) - 3)
             data = self._held + data
             self._held = b""
+        events: list[Event] = []
         while True:
             end = data.find(b"\r\n\r\n", start) + 4
-            used = end if end > 3 else len(data)
-            if self._used + used > self._max_header_size:
+            if self._used + (end if end > 3 else len(data)) > self._max_header_size:
                 raise AtomHTTPProtocolError(
-                    f"the response head is larger than {self._max_header_size} bytes (maxHeaderSize)", "HPE_HEADER_OVERFLOW"
+                    f"the response head is larger than {self._max_header_size} bytes (maxHeaderSize)",
+                    "HPE_HEADER_OVERFLOW",
                 )
             if end == 3:
                 self._hold(data)
                 return events
-            head, lengths, codings = parse_head(data if end == len(data) else data[:end])
+            head = parse_head(data[:end])
             events.append(head)
             data = data[end:]
-            if not head.interim:
-                return self._start_body(head, lengths, codings, data, events)
+            if head.status >= 200:
+                return self._start_body(head, data, events)
             self._used += end
             self._interim += 1
             if self._interim > MAX_INTERIM_RESPONSES:
@@ -143,26 +140,22 @@ class Http1Engine:
             raise AtomHTTPProtocolError(f"a line of the response head ends without CR: {shown(data)}")
         self._held = data
 
-    def _start_body(
-        self, head: ResponseHead, lengths: list[bytes], codings: list[bytes], rest: bytes, events: list[Event]
-    ) -> list[Event]:
+    def _start_body(self, head: ResponseHead, rest: bytes, events: list[Event]) -> list[Event]:
         """How the content is framed: RFC 9112 section 6.3, in its order."""
         self.keep_alive = head.keep_alive
-        status, method = head.status, self._method
-        if codings and (len(codings) > 1 or codings[0].lower() != b"chunked" or head.http_version != "1.1"):
-            raise AtomHTTPProtocolError(f"a Transfer-Encoding that cannot be framed: {b', '.join(codings)[:80]!r}")
+        status, method, coding, length = head.status, self._method, head.transfer_encoding, head.content_length
+        if coding is not None and (coding.lower() != b"chunked" or head.http_version != "1.1"):
+            raise AtomHTTPProtocolError(f"a Transfer-Encoding that cannot be framed: {coding[:80]!r}")
         if method == "HEAD" or status == 204 or status == 304 or (method == "CONNECT" and status < 300):
             return self._end(rest, END_OF_MESSAGE, events)
-        if codings:
+        if length is not None:
+            self._remaining = length
+            self.state = SIZED
+            return self._receive_sized(rest, events) if rest or not length else events
+        if coding is not None:
             self.state = CHUNKED
             self._chunks = ChunkedDecoder()
             return self._receive_chunked(rest, events) if rest else events
-        if lengths:
-            self.state = SIZED
-            self._remaining = parse_length(lengths)
-            if rest or not self._remaining:
-                return self._receive_sized(rest, events)
-            return events
         self.state = UNTIL_EOF
         self.keep_alive = False
         if rest:
@@ -173,14 +166,19 @@ class Http1Engine:
 
     def _receive_sized(self, data: bytes, events: list[Event]) -> list[Event]:
         remaining = self._remaining - len(data)
+        if not remaining:
+            if data:
+                events.append(data)
+            events.append(END_OF_MESSAGE)
+            self.state = IDLE
+            return events
         if remaining > 0:
             self._remaining = remaining
             events.append(data)
             return events
-        piece, rest = (data, b"") if not remaining else (data[:remaining], data[remaining:])
-        if piece:
-            events.append(piece)
-        return self._end(rest, END_OF_MESSAGE, events)
+        if self._remaining:
+            events.append(data[:remaining])
+        return self._end(data[remaining:], END_OF_MESSAGE, events)
 
     def _receive_chunked(self, data: bytes, events: list[Event]) -> list[Event]:
         chunks = self._chunks
@@ -197,9 +195,3 @@ class Http1Engine:
         self.state = CLOSED if rest else IDLE
         return events
 
-
-def parse_length(lengths: list[bytes]) -> int:
-    """The one Content-Length. llhttp has refused lists, signs and repetitions; this holds it to that."""
-    if len(lengths) != 1 or not lengths[0].isdigit() or len(lengths[0]) > 19:
-        raise AtomHTTPProtocolError(f"not a Content-Length: {b', '.join(lengths)[:80]!r}")
-    return int(lengths[0])

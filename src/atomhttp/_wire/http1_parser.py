@@ -18,18 +18,26 @@ from atomhttp.errors import AtomHTTPProtocolError
 
 MAX_FIELDS: Final = 200
 
+# A head of this many bytes cannot hold more fields than that ("x:" and the line end, each): no need to count them.
+_FEW_FIELDS: Final = 4 * MAX_FIELDS
+
 _NO_CALLBACKS: Final = object()
+_USUAL_LINE: Final = b"HTTP/1.1 200 OK\r\n"
+_STATUS_LINE: Final = re.compile(rb"HTTP/1\.[01] [1-5][0-9][0-9](?: [\t\x20-\x7e\x80-\xff]*)?\r\n")
 _FRAMING_FIELDS: Final = re.compile(
-    rb"\r\n(content-length|transfer-encoding|connection|keep-alive):[ \t]*([^\r]*)", re.IGNORECASE
+    rb"\r\n(content-length|transfer-encoding|content-encoding|connection|keep-alive):[ \t]*([^\r]*)", re.IGNORECASE
 )
-_STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) [1-5][0-9][0-9](?: [\t\x20-\x7e\x80-\xff]*)?\r\n")
 _KEEP_ALIVE_TIMEOUT: Final = re.compile(rb"(?:^|[ ,;])timeout=\"?([0-9]{1,6})", re.IGNORECASE)
 
-_LENGTH, _CODING = len(b"content-length"), len(b"transfer-encoding")
+_CONTENT_LENGTH, _TRANSFER_ENCODING, _CONTENT_ENCODING = (
+    len(b"content-length"),
+    len(b"transfer-encoding"),
+    len(b"content-encoding"),
+)
 
 
-def parse_head(block: bytes) -> tuple[ResponseHead, list[bytes], list[bytes]]:
-    """The head in `block` (which ends with its empty line), and the values of Content-Length and Transfer-Encoding.
+def parse_head(block: bytes) -> ResponseHead:
+    """The head in `block`, which ends with its empty line.
 
     Raises:
         AtomHTTPProtocolError: the head breaks RFC 9112, or what this client asks of it.
@@ -42,28 +50,36 @@ def parse_head(block: bytes) -> tuple[ResponseHead, list[bytes], list[bytes]]:
         raise AtomHTTPProtocolError("the server switched protocols (101) without having been asked") from None
     except httptools.HttpParserError as error:
         raise AtomHTTPProtocolError(f"broken response head: {error}: {shown(block)}") from error
-    line = _STATUS_LINE.match(block)
-    if line is None:
+    if not block.startswith(_USUAL_LINE) and _STATUS_LINE.match(block) is None:
         raise AtomHTTPProtocolError(f"not a status line of HTTP/1.1: {shown(block)}")
-    if block.count(b"\r\n") - 2 > MAX_FIELDS:
+    if len(block) > _FEW_FIELDS and block.count(b"\r\n") - 2 > MAX_FIELDS:
         raise AtomHTTPProtocolError(f"more than {MAX_FIELDS} fields in the response head", "HPE_HEADER_OVERFLOW")
-
-    version = "1.1" if line[1] == b"1" else "1.0"
-    head = ResponseHead(parser.get_status_code(), version, block)
-    lengths: list[bytes] = []
-    codings: list[bytes] = []
+    head = ResponseHead(parser.get_status_code(), block)
     options = b""
     for name, value in _FRAMING_FIELDS.findall(block):
-        if len(name) == _LENGTH:
-            lengths.append(value.rstrip(b" \t"))
-        elif len(name) == _CODING:
-            codings.append(value)
+        size = len(name)
+        if size == _CONTENT_LENGTH:
+            head.content_length = _parse_length(value, head)
+        elif size == _TRANSFER_ENCODING:
+            # Repeated fields are one list; no list of two codings is accepted anyway.
+            head.transfer_encoding = value if head.transfer_encoding is None else head.transfer_encoding + b"," + value
+        elif size == _CONTENT_ENCODING:
+            head.content_encoding = head.content_encoding + b"," + value if head.content_encoding else value
         elif name[0] in b"cC":
             options = options + b"," + value if options else value
         else:
             head.keep_alive_timeout = _keep_alive_timeout(value)
-    head.keep_alive = _is_kept_alive(options, version)
-    return head, lengths, codings
+    if options or not block.startswith(b"HTTP/1.1"):
+        head.keep_alive = _is_kept_alive(options, head.http_version)
+    return head
+
+
+def _parse_length(value: bytes, head: ResponseHead) -> int:
+    """The one Content-Length. llhttp has refused lists, signs and repetitions; this holds it to that."""
+    value = value.rstrip(b" \t")
+    if head.content_length is not None or not value.isdigit() or len(value) > 19:  # noqa: PLR2004  # the digits of 2**63
+        raise AtomHTTPProtocolError(f"not a Content-Length: {value[:80]!r}")
+    return int(value)
 
 
 # Servers send the same few values again and again (cached: 0.06 µs instead of 1.1).

@@ -43,6 +43,8 @@ def _sweep() -> None:
     for loop, driver in list(_drivers.items()):
         if loop.is_closed():
             del _drivers[loop]
+            # Ends the waiting thread, where there is one; a closed loop itself has nothing left to be told.
+            driver.unwatch()
             driver.reactor.close_all()
 
 
@@ -169,6 +171,9 @@ class _PollerThread:
             if self._stopped:
                 return
             self._served.clear()
+            if self._stopped:
+                # `stop` may have set the event just before it was cleared, and waits for this thread by now.
+                return
             try:
                 self._loop.call_soon_threadsafe(self._serve, context=self._context)
             except RuntimeError:
