@@ -12,7 +12,7 @@ import attrs
 import msgspec
 import pytest
 
-from atomhttp import AtomHTTPDecodeError, AtomHTTPOptionError
+from atomhttp import AtomHTTPDecodeError
 from contract.flavours import Api
 from support.nginx import BLOB, JSON, TEXT, Nginx
 from support.origin import Origin
@@ -231,15 +231,6 @@ async def test_a_404_never_hides_behind_a_decode_error(client: Any, answer: Any)
     assert (response.status, response.data) == (404, {"error": "none"})
     response = await client.get(answer(b"<p>", "text/html", 502), response_type=bytes)
     assert response.data == "<p>"
-
-
-async def test_a_type_that_nothing_decodes_into_is_an_option_error(client: Any, answer: Any) -> None:
-    class Opaque:
-        def __init__(self, one: int, /) -> None: ...
-
-    with pytest.raises(AtomHTTPOptionError) as caught:
-        await client.get(answer(b"{}", JSON_TYPE), response_type=Opaque)
-    assert caught.value.code == "ERR_BAD_OPTION_VALUE"
 
 
 async def test_a_decode_error_leaves_the_connection_usable(client: Any, answer: Any, origin: Origin) -> None:

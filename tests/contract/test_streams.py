@@ -52,6 +52,15 @@ async def test_read_gives_n_bytes_and_the_rest(client: Any, origin: Origin) -> N
     assert await wait(stream.read()) == pattern(5000)[2510:]
 
 
+@pytest.mark.parametrize("size", [1000, 999])
+async def test_read_n_until_it_is_empty_is_a_loop_that_ends(client: Any, origin: Origin, size: int) -> None:
+    stream = (await client.get(f"{origin.url}/chunked/5000", response_type="stream")).data
+    pieces = []
+    while piece := await wait(stream.read(size)):
+        pieces.append(piece)
+    assert b"".join(pieces) == pattern(5000)
+
+
 @pytest.mark.parametrize("size", [1000, 999, 5000, 70_000])
 async def test_iter_bytes_gives_pieces_of_that_size(client: Any, origin: Origin, size: int) -> None:
     stream = (await client.get(f"{origin.url}/chunked/5000", response_type="stream")).data
@@ -156,12 +165,13 @@ async def test_a_closed_stream_is_err_stream_consumed(client: Any, origin: Origi
     assert caught.value.code == "ERR_STREAM_CONSUMED"
 
 
-async def test_a_forgotten_stream_is_closed_with_a_resource_warning_that_names_where_it_was_opened(client: Any) -> None:
+async def test_a_forgotten_stream_is_closed_with_a_resource_warning_that_names_where_it_was_opened(api: Api, client: Any) -> None:
     with Peer([expect_head(), send(HEAD + b"0"), expect_end()]) as peer:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            await client.get(peer.url, response_type="stream")
+            _ = client.real.get(peer.url, response_type="stream") if api.is_sync else await client.get(peer.url, response_type="stream")
             line = inspect.currentframe().f_lineno - 1  # type: ignore[union-attr]
+            del _
             gc.collect()
         await client.close()
     [warning] = [each.message for each in caught if each.category is ResourceWarning]
@@ -195,6 +205,8 @@ async def test_a_stream_that_breaks_off_is_an_error_of_the_network(client: Any) 
         with pytest.raises(AtomHTTPNetworkError):
             await wait(stream.read())
         assert stream.closed
+        with pytest.raises(AtomHTTPClosedError):  # and not an end that looks like a good one
+            await wait(stream.read())
 
 
 async def test_a_stream_of_nothing_is_empty(client: Any, origin: Origin) -> None:

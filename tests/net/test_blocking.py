@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import dis
+import linecache
 import os
 import signal
 import sys
@@ -286,7 +288,7 @@ class Stepper:
     def __call__(self, frame: FrameType, event: str, _argument: Any) -> Any:
         if not str(frame.f_globals.get("__name__", "")).startswith("atomhttp"):
             return None
-        if event == "line":
+        if event == "line" and not _is_with_exit(frame):
             self.countdown -= 1
             if self.countdown == 0:
                 self.where = f"{frame.f_globals['__name__']}:{frame.f_lineno} ({frame.f_code.co_name})"
@@ -304,6 +306,13 @@ class Stepper:
         finally:
             sys.settrace(previous)
         return False
+
+
+def _is_with_exit(frame: FrameType) -> bool:
+    """Whether a `with` block is about to be left. A real signal cannot come between that and `__exit__`."""
+    line = linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()
+    operation = dis.opname[frame.f_code.co_code[frame.f_lasti]]
+    return line.startswith("with ") and operation in ("LOAD_CONST", "NOP", "PUSH_EXC_INFO")
 
 
 def steps(function: Callable[[int], Callable[[], Any]], stride: int = 1) -> Iterator[tuple[int, str]]:

@@ -51,7 +51,7 @@ class HTTPAdapter:
         pool = self._pools.get(driver.pool_scope)
         if pool is None:
             pool = self._open_pool(driver)
-        call = Call(driver, outline.timeout, request.started, request.deadline, outline.target)
+        call = NetworkResponse(driver, outline.timeout, request.started, request.deadline, outline.target)
         if outline.streaming:
             call.streaming = True
         if not outline.keep_alive:
@@ -87,7 +87,13 @@ class HTTPAdapter:
             if pool.closed and isinstance(error, AtomHTTPNetworkError):
                 raise closed_error() from error
             raise
-        return NetworkResponse(call, pool)
+        call.status = call.head.status  # type: ignore[union-attr]  # it is over, or its head is there
+        if call.streaming:
+            call.body = NetworkBody(call, pool)
+        else:
+            chunks = call.chunks
+            call.body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        return call
 
     async def close(self) -> None:
         """Closes every connection; calls in flight get AtomHTTPClosedError."""
@@ -289,26 +295,19 @@ class _Alarm:
 # Receiving
 
 
-class NetworkResponse(AdapterResponse):
-    """A response from a connection; its fields are taken apart when somebody asks."""
+class NetworkResponse(Call, AdapterResponse):
+    """A call that becomes its own response: its fields are taken apart when somebody asks."""
 
     _headers: Headers | None = None
-
-    def __init__(self, call: Call, pool: Pool) -> None:
-        self._call = call
-        self._head = head = call.head
-        self.status = head.status  # type: ignore[union-attr]  # a call is over when it has one
-        if call.streaming:
-            self.body = NetworkBody(call, pool)
-        else:
-            chunks = call.chunks
-            self.body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-
-    _head: ResponseHead
 
     @property
     def http_version(self) -> str:  # type: ignore[override]  # read from the head when asked
         return self._head.http_version
+
+    @property
+    def _head(self) -> ResponseHead:
+        assert self.head is not None
+        return self.head
 
     @property
     def headers(self) -> Headers:  # type: ignore[override]  # built on demand
@@ -335,23 +334,21 @@ class NetworkResponse(AdapterResponse):
 
     @property
     def trailers(self) -> Headers:
-        return Headers.from_raw(self._call.trailers)
+        return Headers.from_raw(self.received_trailers)
 
     @property
     def times(self) -> dict[str, float]:
-        call = self._call
-        end = call.ended_at or call.first_at
-        made = call.dns + call.connect + call.tls
-        began = call.started + call.pool_wait + made
+        end = self.ended_at or self.first_at
+        began = self.started + self.pool_wait + self.dns + self.connect + self.tls
         return {
-            "blocked": call.pool_wait,
-            "dns": call.dns,
-            "connect": call.connect,
-            "ssl": call.tls,
-            "send": max(0.0, call.sent_at - began),
-            "wait": max(0.0, call.first_at - call.sent_at),
-            "receive": max(0.0, end - call.first_at),
-            "total": end - call.started,
+            "blocked": self.pool_wait,
+            "dns": self.dns,
+            "connect": self.connect,
+            "ssl": self.tls,
+            "send": max(0.0, self.sent_at - began),
+            "wait": max(0.0, self.first_at - self.sent_at),
+            "receive": max(0.0, end - self.first_at),
+            "total": end - self.started,
         }
 
 

@@ -158,8 +158,8 @@ class RequestConfig(_Options):
     def _state(self) -> dict[str, Any]:
         state = {name: getattr(self, name) for name in self.keys()}
         state["headers"] = self.headers.copy()
-        kept = {name: value for name, value in state.items() if value is not BY_NAME[name].default or name == "timeout"}
-        return {**kept, "_complete": True} if self.is_complete else kept
+        # What equals a default matters too where a client's defaults are in it already: they may be others.
+        return {**state, "_complete": True} if self.is_complete else state
 
 
 def _restore(state: dict[str, Any]) -> RequestConfig:

@@ -140,7 +140,7 @@ class Headers(MutableMapping[str, str]):
     def update(self, headers: HeadersInput | None = None, /, **more: HeaderValue) -> None:  # type: ignore[override]  # more values
         """Sets every field of `headers`: what is there under the same name is replaced, repeated pairs are kept."""
         seen: set[str] = set()
-        for name, value in [*_pairs(headers or ()), *more.items()]:
+        for name, value in [*_pairs(() if headers is None else headers), *more.items()]:
             key = _check_name(name).lower()
             if key in seen and value is not None and value is not False:
                 self.append(name, value)

@@ -41,7 +41,7 @@ class Call:
     head: ResponseHead | None = None
     buffered = 0
     ended = False
-    trailers: tuple[tuple[bytes, bytes], ...] = ()
+    received_trailers: tuple[tuple[bytes, bytes], ...] = ()
     # Clock readings, for the timings
     pool_wait = 0.0
     dns = 0.0

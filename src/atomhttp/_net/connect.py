@@ -116,6 +116,9 @@ class _Race:
 
     def expire(self, now: float) -> float | None:
         self._start_next()
+        if self._winner is not None or not (self._attempts or self._waiting):
+            # Unix sockets connect, or fail, at once: there is no event to come.
+            self._call.wake()
         return None
 
     def _start_next(self) -> None:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from atomhttp._net.call import Call
 from atomhttp._net.pollers import IN, OUT
 from atomhttp._net.stream import Stream
-from atomhttp._wire.events import EndOfMessage, ResponseHead
+from atomhttp._wire.events import ResponseHead
 from atomhttp._wire.http1 import IDLE, Http1Engine
 from atomhttp.errors import AtomHTTPNetworkError, AtomHTTPProtocolError, AtomHTTPTLSError
 
@@ -58,6 +58,7 @@ class Http1Connection:
         "_mask",
         "_owner",
         "_reset_by",
+        "_send",
         "_stream",
         "_unsent",
         "bucket",
@@ -73,6 +74,7 @@ class Http1Connection:
 
     def __init__(self, stream: Stream, owner: Owner, bucket: Any, max_header_size: int, now: float) -> None:
         self._stream = stream
+        self._send = stream.send
         self._owner = owner
         self._engine = Http1Engine(max_header_size)
         self._fd = stream.fileno()
@@ -153,17 +155,24 @@ class Http1Connection:
         call.connection = self
         self.served += 1
         self._engine.expect(method)
-        self.write(data)
+        try:
+            sent = self._send(data)
+        except OSError as error:
+            self._cannot_write(error)
+        else:
+            if sent != len(data) or self._stream.unflushed:
+                self._keep(data, sent)
 
     def write(self, data: bytes | memoryview) -> None:
         """Sends `data` as far as the socket takes it; the rest follows when it can. Nothing else may be unsent."""
-        if self._reset_by is not None:
-            return
-        try:
-            sent = self._stream.send(data)
-        except OSError as error:
-            self._cannot_write(error)
-            return
+        if self._reset_by is None:
+            try:
+                self._keep(data, self._send(data))
+            except OSError as error:
+                self._cannot_write(error)
+
+    def _keep(self, data: bytes | memoryview, sent: int) -> None:
+        """What the socket did not take waits for it."""
         if sent != len(data):
             self._unsent = memoryview(data)[sent:]
             self._flush()
@@ -262,14 +271,23 @@ class Http1Connection:
         now = call.driver.now()
         for event in self._engine.receive(data):
             kind = type(event)
-            if kind is bytes:
+            if kind is ResponseHead:
+                content = event.content  # type: ignore[union-attr]
+                if content is None:
+                    self._take_head(call, event, now)  # type: ignore[arg-type]
+                else:
+                    call.head = event  # type: ignore[assignment]
+                    call.first_at = now
+                    if content:
+                        call.chunks.append(content)
+                    self._finish(call, now)
+            elif kind is bytes:
                 call.chunks.append(event)  # type: ignore[arg-type]
                 if call.streaming:
                     self._hand_on(call, len(event))  # type: ignore[arg-type]
-            elif kind is ResponseHead:
-                self._take_head(call, event, now)  # type: ignore[arg-type]
             else:
-                self._finish(call, event, now)  # type: ignore[arg-type]
+                call.received_trailers = event.trailers  # type: ignore[union-attr]
+                self._finish(call, now)
         if call.phase_due is not None:
             call.phase_due = now + call.phase_limit
 
@@ -299,23 +317,23 @@ class Http1Connection:
         if self._stream.pending:
             self._receive()
 
-    def _finish(self, call: Call, end: EndOfMessage, now: float) -> None:
+    def _finish(self, call: Call, now: float) -> None:
         """The response is complete: the only way back into the pool."""
         call.ended = True
         call.ended_at = now
-        if end.trailers:
-            call.trailers = end.trailers
         call.connection = None
         self.call = None
-        engine, stream = self._engine, self._stream
+        if not self._mask and not self.closed:
+            # Paused by what came just before the end.
+            self._watch(IN)
+        # Watched for reading only: it is open, and all that was written has left.
         if (
-            engine.keep_alive
-            and engine.state == IDLE
+            self._engine.state == IDLE
+            and self._mask == IN
             and call.keep_alive
             and not call.uploading
-            and self._unsent is None
             and self._reset_by is None
-            and not (stream.pending or stream.unflushed or self.closed)
+            and not self._stream.pending
         ):
             self.keep_alive_timeout = call.head.keep_alive_timeout  # type: ignore[union-attr]  # it has ended: it has a head
             self.idle_since = now
@@ -336,8 +354,8 @@ class Http1Connection:
             self.close()
             return
         try:
-            for event in self._engine.receive_eof(self._stream.clean_eof):
-                self._finish(call, event, call.driver.now())  # type: ignore[arg-type]  # nothing else can follow
+            if self._engine.receive_eof(self._stream.clean_eof):
+                self._finish(call, call.driver.now())
                 return
         except AtomHTTPProtocolError as error:
             self._broken(error)

@@ -261,7 +261,8 @@ class Pool:
         if driver is None:
             connection.detach()
             bucket.idle.append(connection)
-            if bucket.idle[0].expires <= now:
+            # A copy: another thread may have taken it meanwhile, and left nothing.
+            if any(item.expires <= now for item in tuple(bucket.idle)[:1]):
                 self._close_expired(now)
         else:
             bucket.idle.append(connection)

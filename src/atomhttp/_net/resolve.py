@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import socket
 import threading
 from typing import TYPE_CHECKING, Any
@@ -79,3 +80,12 @@ def _literal(host: str, port: int) -> Address | None:
             return None
         return (socket.AF_INET, (host, port)) if address.version == 4 else (socket.AF_INET6, (host, port, 0, 0))
     return None
+
+
+def _forget_after_fork() -> None:
+    global _lock, _in_flight  # noqa: PLW0603  # the threads that look up do not exist here: nobody would answer
+    _lock, _in_flight = threading.Lock(), {}
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_after_fork)

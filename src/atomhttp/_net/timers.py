@@ -68,11 +68,16 @@ class TimerWheel:
         """Expires what is due."""
         order, slots = self._order, self._slots
         while order and order[0] <= now * SLOTS_PER_SECOND:
-            for entry in slots.pop(heappop(order)):
-                entry.slot = None
-                again = entry.expire(now)
-                if again is not None:
-                    self.add(entry, again)
+            slot = slots[order[0]]
+            if not slot:
+                del slots[heappop(order)]
+                continue
+            # One at a time, looking again each time: an expiry may disarm its neighbours, arm others, or raise.
+            entry = slot.pop()
+            entry.slot = None
+            again = entry.expire(now)
+            if again is not None:
+                self.add(entry, again)
 
     def __len__(self) -> int:
         return sum(map(len, self._slots.values()))

@@ -117,7 +117,10 @@ class TLSStream:
             size = None
         except ssl.SSLZeroReturnError:
             size = 0
-        except ssl.SSLEOFError:
+        except ssl.SSLError as error:
+            # Cut off without close_notify; a class of its own only since 3.11.4.
+            if not isinstance(error, ssl.SSLEOFError) and error.reason != "UNEXPECTED_EOF_WHILE_READING":
+                raise
             self.clean_eof = False
             size = 0
         else:
@@ -212,6 +215,8 @@ def _make_context(verify: bool | str | ssl.SSLContext, cert: tuple[str, ...] | N
     except (OSError, ssl.SSLError) as error:
         what = "verify" if cert is None else "verify or cert"
         raise AtomHTTPTLSError(f"{what}: cannot load {verify if isinstance(verify, str) else cert!r}: {error}") from error
+    # Some builds let a cut pass for an end; nothing would tell truncation then.
+    context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     return context

@@ -17,13 +17,14 @@ _NO_CONTENT: Final = frozenset((204, 304))
 class Codings:
     """The content codings of one response: those to take off, and those nobody knows."""
 
-    __slots__ = ("decoded", "unknown")
+    __slots__ = ("decoded", "has_content", "unknown")
 
     def __init__(self, raw: AdapterResponse, method: str, decompress: bool) -> None:
         field = raw.content_encoding
         self.decoded: list[str] = []
         self.unknown: tuple[str, ...] = ()
-        if field and decompress and method != "HEAD" and raw.status not in _NO_CONTENT:
+        self.has_content = method != "HEAD" and raw.status not in _NO_CONTENT
+        if field and decompress and self.has_content:
             self.decoded = parse_codings(field)
 
     def build_decoder(self) -> Decoder | None:
@@ -61,7 +62,7 @@ class ContentReader:
         self._pieces: Any = iter(())
         self.finished = False
         length = raw.content_length
-        if limit >= 0 and not codings.decoded and length is not None and length > limit:
+        if limit >= 0 and codings.has_content and not codings.decoded and length is not None and length > limit:
             self.close()
             raise self._too_large(length)
 

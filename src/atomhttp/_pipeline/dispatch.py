@@ -85,12 +85,15 @@ async def _read(raw: AdapterResponse, request: Request, driver: Any, open_stream
     refused = validate is not None and not _is_accepted(validate, raw.status)
     codings = Codings(raw, request.method, fields["decompress"])
     limit: int = fields["max_content_length"]
+    most = -1
+    if refused:
+        # Cut off at the limit and shown all the same: what it says is why it was refused.
+        most, limit = limit if limit >= 0 else ERROR_CONTENT, -1
     reader = ContentReader(raw, codings, limit)
     if fields["response_type"] == "stream" and not refused:
         response = Response.received(raw, request, b"")
         response.data = open_stream(reader, driver)
     else:
-        most = ERROR_CONTENT if refused and limit < 0 else -1
         content, truncated = await read_all(reader, driver, most)
         response = Response.received(raw, request, content)
         response.data = _decode(raw, fields, content)

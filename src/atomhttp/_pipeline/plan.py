@@ -42,6 +42,7 @@ class Plan:
         "_meta",
         "_outlines",
         "_params",
+        "_plain_template",
         "_targets",
         "_template",
         "_timeout",
@@ -64,6 +65,9 @@ class Plan:
             elif option.scope == "both" and option.name not in ("headers", "meta"):
                 self._template[option.name] = getattr(defaults, option.name)
         self._template["params"] = None
+        # For calls that give nothing but a URL and content, where no default has to be merged for each call.
+        simple = self._params is None and self._meta is None
+        self._plain_template: dict[str, Any] | None = {**self._template, "_plain": True} if simple else None
         base = defaults.base_url
         self._base_origin = _place(parse_url(join_url(base, ""))) if base else None
 
@@ -81,13 +85,19 @@ class Plan:
         """
         built = RequestConfig.__new__(RequestConfig)
         fields = built.__dict__
+        simple = self._plain_template
+        if simple is not None and not options and config is None and method is not None and type(url) is str:
+            fields.update(simple)
+            fields["method"] = method
+            fields["url"] = url
+            return built
         fields.update(self._template)
-        plain = type(url) is str and self._params is None
+        plain = type(url) is str and simple is not None
         if config is not None or options:
             given = given_options(config, options)
             self._merge(fields, given)
             plain = plain and config is None and _CONTENT.issuperset(given)
-        if method is not None:
+        if method is not None and "method" not in options:
             fields["method"] = method
         if url is not None:
             fields["url"] = url

@@ -23,6 +23,8 @@ class _Stream:
         self._buffer = b""
         self._started = False
         self._ended = False
+        # The caller has been told of the end: reading on is a second pass.
+        self._end_told = self._iterated = False
         self._opened_at = _caller()
 
     @property
@@ -31,12 +33,12 @@ class _Stream:
         return self._reader.finished
 
     def _begin(self) -> None:
-        if self._started:
+        if self._started or self._end_told:
             raise AtomHTTPClosedError("this stream has been read already: it can be read once", "ERR_STREAM_CONSUMED")
-        self._started = True
+        self._started = self._iterated = True
 
     def _check(self) -> None:
-        if self._ended:
+        if self._end_told or (self._iterated and self._ended and not self._buffer):
             raise AtomHTTPClosedError("this stream has been read to its end, or closed", "ERR_STREAM_CONSUMED")
 
     async def _read_piece(self, driver: Any) -> bytes:
@@ -45,7 +47,11 @@ class _Stream:
             return piece
         if self._ended:
             return b""
-        piece = await self._reader.read(driver)
+        try:
+            piece = await self._reader.read(driver)
+        except BaseException:
+            self._close()
+            raise
         if not piece:
             self._ended = True
         return piece
@@ -65,6 +71,8 @@ class _Stream:
             pieces.append(piece)
             if left > 0:
                 left -= len(piece)
+        if self._ended and not self._buffer and (size < 0 or not pieces):
+            self._end_told = True
         return b"".join(pieces)
 
     async def _read_line(self, driver: Any, max_line: int) -> bytes:
@@ -73,20 +81,19 @@ class _Stream:
         while True:
             piece = await self._read_piece(driver)
             end = piece.find(b"\n") + 1
+            held += piece[:end] if end else piece
             if end:
-                held, self._buffer = held + piece[:end], piece[end:]
-                return held
-            held += piece
-            if len(held) > max_line:
+                self._buffer = piece[end:]
+            if len(_without_end(held)) > max_line:
                 self._close()
                 raise AtomHTTPLimitError(
                     f"a line is longer than max_line, {max_line} bytes", "ERR_MAX_CONTENT_LENGTH", limit=max_line, size=len(held)
                 )
-            if not piece:
+            if end or not piece:
                 return held
 
     def _close(self) -> None:
-        self._ended = True
+        self._ended = self._end_told = True
         self._buffer = b""
         self._reader.close()
 
@@ -228,7 +235,11 @@ class SyncResponseStream(_Stream):
 
 
 def _text(line: bytes) -> str:
-    return line.removesuffix(b"\n").removesuffix(b"\r").decode(errors="replace")
+    return _without_end(line).decode(errors="replace")
+
+
+def _without_end(line: bytes) -> bytes:
+    return line.removesuffix(b"\n").removesuffix(b"\r")
 
 
 def _caller() -> str:

@@ -12,6 +12,8 @@ class ResponseHead:
     """
 
     # Defaults on the class and no __slots__: most heads set three of these (0.3 µs).
+    # The content, when the whole message came in one piece: then no other event follows for it.
+    content: bytes | None = None
     content_length: int | None = None
     transfer_encoding: bytes | None = None
     content_encoding: bytes = b""

@@ -8,6 +8,8 @@ Theory of operation. The engine waits in one of these states:
                         └─ 1xx: stays in HEAD
     any error, or a byte that belongs to no exchange ──▶ CLOSED
 
+A message that arrives whole is one event, a head with `content`; any other is a head, pieces, and an end.
+
 A head is collected to its empty line and parsed in one piece. What follows is framed by the engine itself, so it
 always knows where a message ends, and `surplus` says whether the peer sent a byte more: such a connection must never
 carry another exchange, because the next response would be one that nobody asked for (response queue poisoning).
@@ -25,6 +27,9 @@ from atomhttp.errors import AtomHTTPProtocolError
 DEFAULT_MAX_HEADER_SIZE: Final = 64 * 1024
 # Nobody needs more, and each one could keep a caller waiting (CVE-2024-24791's kind).
 MAX_INTERIM_RESPONSES: Final = 20
+
+# Requests whose responses may have no content: HEAD always, CONNECT when it succeeds.
+_NO_CONTENT_FOR: Final = ("HEAD", "CONNECT")
 
 IDLE, HEAD, SIZED, CHUNKED, UNTIL_EOF, CLOSED = range(6)
 
@@ -48,7 +53,7 @@ class Http1Engine:
     @property
     def reusable(self) -> bool:
         """Whether another exchange may follow on this connection, as far as the peer's bytes tell."""
-        return self.state == IDLE and self.keep_alive
+        return self.state == IDLE
 
     def expect(self, method: str) -> None:
         """A request with `method` goes out: its response is next. The method decides how that is framed."""
@@ -56,8 +61,6 @@ class Http1Engine:
             raise RuntimeError("the engine is in the middle of an exchange")
         self.state = HEAD
         self._method = method
-        self._used = 0
-        self._interim = 0
 
     def receive(self, data: bytes) -> list[Event]:
         """The events in `data`, which must not be empty.
@@ -110,13 +113,8 @@ class Http1Engine:
         events: list[Event] = []
         while True:
             end = data.find(b"\r\n\r\n", start) + 4
-            if self._used + (end if end > 3 else len(data)) > self._max_header_size:
-                raise AtomHTTPProtocolError(
-                    f"the response head is larger than {self._max_header_size} bytes (maxHeaderSize)",
-                    "HPE_HEADER_OVERFLOW",
-                )
-            if end == 3:
-                self._hold(data)
+            if end == 3 or self._used + end > self._max_header_size:
+                self._hold(data, end)
                 return events
             head = parse_head(data[:end])
             events.append(head)
@@ -131,27 +129,43 @@ class Http1Engine:
             if not data:
                 return events
 
-    def _hold(self, data: bytes) -> None:
+    def _hold(self, data: bytes, end: int) -> None:
         """Keeps an incomplete head, unless it can never become one: a caller should not wait for its timeout then."""
+        room = self._max_header_size - self._used
+        too_large = (end if end > 3 else len(data)) > room
+        # What is no head at all is called that, however it arrives.
+        data = data[:room]
         line = b"HTTP/1."
         if data[:7] != line[: len(data[:7])]:
             raise AtomHTTPProtocolError(f"not an HTTP/1.1 response: {shown(data)}")
         if data.count(b"\n") != data.count(b"\r\n"):
             raise AtomHTTPProtocolError(f"a line of the response head ends without CR: {shown(data)}")
+        if too_large:
+            raise AtomHTTPProtocolError(
+                f"the response head is larger than {self._max_header_size} bytes (maxHeaderSize)", "HPE_HEADER_OVERFLOW"
+            )
         self._held = data
 
     def _start_body(self, head: ResponseHead, rest: bytes, events: list[Event]) -> list[Event]:
         """How the content is framed: RFC 9112 section 6.3, in its order."""
         self.keep_alive = head.keep_alive
-        status, method, coding, length = head.status, self._method, head.transfer_encoding, head.content_length
+        if self._used:
+            self._used = self._interim = 0
+        status, coding, length = head.status, head.transfer_encoding, head.content_length
         if coding is not None and (coding.lower() != b"chunked" or head.http_version != "1.1"):
             raise AtomHTTPProtocolError(f"a Transfer-Encoding that cannot be framed: {coding[:80]!r}")
-        if method == "HEAD" or status == 204 or status == 304 or (method == "CONNECT" and status < 300):
-            return self._end(rest, END_OF_MESSAGE, events)
+        if status == 204 or status == 304 or self._method in _NO_CONTENT_FOR:
+            if self._method != "CONNECT" or status < 300:
+                return self._end(rest, END_OF_MESSAGE, events)
         if length is not None:
+            if length == len(rest):
+                # All there, as small replies are: one event for the whole message.
+                head.content = rest
+                self.state = IDLE if head.keep_alive else CLOSED
+                return events
             self._remaining = length
             self.state = SIZED
-            return self._receive_sized(rest, events) if rest or not length else events
+            return self._receive_sized(rest, events) if rest else events
         if coding is not None:
             self.state = CHUNKED
             self._chunks = ChunkedDecoder()
@@ -166,19 +180,13 @@ class Http1Engine:
 
     def _receive_sized(self, data: bytes, events: list[Event]) -> list[Event]:
         remaining = self._remaining - len(data)
-        if not remaining:
-            if data:
-                events.append(data)
-            events.append(END_OF_MESSAGE)
-            self.state = IDLE
-            return events
         if remaining > 0:
             self._remaining = remaining
             events.append(data)
             return events
         if self._remaining:
-            events.append(data[:remaining])
-        return self._end(data[remaining:], END_OF_MESSAGE, events)
+            events.append(data[: self._remaining])
+        return self._end(data[self._remaining :], END_OF_MESSAGE, events)
 
     def _receive_chunked(self, data: bytes, events: list[Event]) -> list[Event]:
         chunks = self._chunks
@@ -192,6 +200,6 @@ class Http1Engine:
 
     def _end(self, rest: bytes, end: EndOfMessage, events: list[Event]) -> list[Event]:
         events.append(end)
-        self.state = CLOSED if rest else IDLE
+        self.state = IDLE if self.keep_alive and not rest else CLOSED
         return events
 

@@ -59,7 +59,11 @@ def parse_head(block: bytes) -> ResponseHead:
     for name, value in _FRAMING_FIELDS.findall(block):
         size = len(name)
         if size == _CONTENT_LENGTH:
-            head.content_length = _parse_length(value, head)
+            # llhttp has refused lists, signs and repetitions; this holds it to that.
+            value = value.rstrip(b" \t")
+            if head.content_length is not None or not value.isdigit() or len(value) > 19:  # noqa: PLR2004  # 2**63 has 19
+                raise AtomHTTPProtocolError(f"not a Content-Length: {value[:80]!r}")
+            head.content_length = int(value)
         elif size == _TRANSFER_ENCODING:
             # Repeated fields are one list; no list of two codings is accepted anyway.
             head.transfer_encoding = value if head.transfer_encoding is None else head.transfer_encoding + b"," + value
@@ -69,17 +73,9 @@ def parse_head(block: bytes) -> ResponseHead:
             options = options + b"," + value if options else value
         else:
             head.keep_alive_timeout = _keep_alive_timeout(value)
-    if options or not block.startswith(b"HTTP/1.1"):
+    if (options and options != b"keep-alive") or not block.startswith(b"HTTP/1.1"):
         head.keep_alive = _is_kept_alive(options, head.http_version)
     return head
-
-
-def _parse_length(value: bytes, head: ResponseHead) -> int:
-    """The one Content-Length. llhttp has refused lists, signs and repetitions; this holds it to that."""
-    value = value.rstrip(b" \t")
-    if head.content_length is not None or not value.isdigit() or len(value) > 19:  # noqa: PLR2004  # the digits of 2**63
-        raise AtomHTTPProtocolError(f"not a Content-Length: {value[:80]!r}")
-    return int(value)
 
 
 # Servers send the same few values again and again (cached: 0.06 µs instead of 1.1).

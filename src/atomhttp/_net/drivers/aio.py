@@ -83,8 +83,10 @@ class AsyncioDriver(Driver):
         if thread is not None:
             thread.stop()
             return
+        if self.loop.is_closed():
+            return
         fd = self._poller.fileno()
-        if fd is not None and not self.loop.is_closed():
+        if fd is not None:
             self.loop.remove_reader(fd)
 
     # Timers

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from atomhttp._redact import REDACTED, is_secret_name, redact_fields, redact_url, redact_value
+
+
+@pytest.mark.parametrize(
+    "name",
+    "Authorization proxy-authorization Cookie Set-Cookie set_cookie X-Api-Key apiKey API_KEY api.key password passwd "
+    "Passphrase client_secret access_token X-Auth-Token csrfToken credentials X-Amz-Signature X-Amz-Credential sig key "
+    "session_id sessionToken auth".split(),
+)
+def test_secret_names(name: str) -> None:
+    assert is_secret_name(name)
+
+
+@pytest.mark.parametrize("name", "Accept Content-Type X-Request-Id author keyboard monkey q page user Key-Value".split())
+def test_harmless_names(name: str) -> None:
+    assert not is_secret_name(name)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("http://h/p?q=1#f", "http://h/p?q=1#f"),
+        ("http://canary:canary@h/p", "http://h/p"),
+        ("http://canary@h/p", "http://h/p"),
+        ("//canary:canary@h", "//h"),
+        ("http://can@canary@h/", "http://h/"),
+        ("http://u:can ary@h/", "http://h/"),
+        ("http://h/@kept/b@c", "http://h/@kept/b@c"),
+        ("http://h?mail=a@b", "http://h?mail=a@b"),
+        ("http://h/?token=canary", f"http://h/?token={REDACTED}"),
+        ("/p?a=1&api_key=canary&b=2", f"/p?a=1&api_key={REDACTED}&b=2"),
+        ("http://h/?password=canary;x=1", f"http://h/?password={REDACTED};x=1"),
+        ("http://h/?Access_Token=canary#top", f"http://h/?Access_Token={REDACTED}#top"),
+        ("http://h/?pass%77ord=canary", f"http://h/?pass%77ord={REDACTED}"),
+        ("http://h/?api+key=canary", f"http://h/?api+key={REDACTED}"),
+        ("http://h/?a%5Btoken%5D=canary", f"http://h/?a%5Btoken%5D={REDACTED}"),
+        ("http://h/?a?token=canary", f"http://h/?a?token={REDACTED}"),
+        ("http://h/#access_token=canary&x=1", f"http://h/#access_token={REDACTED}&x=1"),
+        ("http://h/?token=", f"http://h/?token={REDACTED}"),
+        ("http://h/?token", "http://h/?token"),
+    ],
+)
+def test_urls(url: str, shown: str) -> None:
+    assert redact_url(url) == shown
+
+
+@pytest.mark.parametrize("char", list("/?#&=;@:[]%. a\\\n") + ["//", "?&", "&a", "://"])
+def test_urls_cost_no_more_than_reading_them(char: str) -> None:
+    url = "http://h/?" + char * 50_000
+    began = time.process_time()
+    redact_url(url)
+    redact_url("http://" + char * 50_000)
+    assert time.process_time() - began < 0.5
+
+
+def test_fields() -> None:
+    fields = [("Accept", "a"), ("authorization", "canary"), ("COOKIE", "canary"), ("X-Token", "canary")]
+    assert redact_fields(fields) == [("Accept", "a"), ("authorization", REDACTED), ("COOKIE", REDACTED), ("X-Token", REDACTED)]
+
+
+class URLObject:
+    def __str__(self) -> str:
+        return "http://u:canary@h/"
+
+    __repr__ = __str__
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("auth", ("u", "canary"), REDACTED),
+        ("password", "canary", REDACTED),
+        ("password", None, None),
+        ("with_xsrf_token", True, True),
+        ("url", "http://u:canary@h/?token=canary", f"http://h/?token={REDACTED}"),
+        ("url", URLObject(), "http://h/"),
+        ("base_url", "http://u:canary@h", "http://h"),
+        ("params", {"a": 1, "token": "canary"}, {"a": 1, "token": REDACTED}),
+        ("params", [("a", 1), ("token", "canary")], [["a", 1], ("token", REDACTED)]),
+        ("params", "token=canary&a=1", f"token={REDACTED}&a=1"),
+        ("headers", {"Cookie": "canary", "A": "1"}, {"Cookie": REDACTED, "A": "1"}),
+        ("data", {"user": {"name": "a", "password": "canary"}}, {"user": {"name": "a", "password": REDACTED}}),
+        ("data", [{"token": "canary"}], [{"token": REDACTED}]),
+        ("cert", ("a.pem", "b.pem", "canary"), ["a.pem", "b.pem", REDACTED]),
+        ("cert", ("a.pem", "token.pem"), ["a.pem", "token.pem"]),
+        ("timeout", 5, 5),
+        ("method", "GET", "GET"),
+    ],
+)
+def test_values(name: str, value: object, shown: object) -> None:
+    redacted = redact_value(name, value)
+    assert redacted == shown
+    assert "canary" not in repr(redacted)
