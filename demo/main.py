@@ -210,29 +210,44 @@ def show_throughput(url: str) -> None:
     show_rate(f"async, {IN_FLIGHT} in flight", asyncio.run(count_async(url)))
 
 
-def count_sync(url: str) -> tuple[int, float]:
-    """(requests, seconds) of one request after the other."""
-    count, started = 0, time.perf_counter()
-    with SyncAtomHTTP() as client:
-        while time.perf_counter() - started < SECONDS:
-            client.get(url)
-            count += 1
-    return count, time.perf_counter() - started
+class Tally:
+    """Requests sent in `SECONDS`, and those that failed: a small server may not take so many at once."""
+
+    def __init__(self) -> None:
+        self.sent = self.failed = 0
+        self.seconds = 0.0
+        self._started = time.perf_counter()
+
+    def is_running(self) -> bool:
+        self.seconds = time.perf_counter() - self._started
+        return self.seconds < SECONDS
 
 
-async def count_async(url: str) -> tuple[int, float]:
-    """(requests, seconds) of `IN_FLIGHT` tasks, each sending one request after the other."""
-    count, started = 0, time.perf_counter()
+def count_sync(url: str) -> Tally:
+    with SyncAtomHTTP(timeout=3) as client:
+        tally = Tally()
+        while tally.is_running():
+            try:
+                client.get(url)
+                tally.sent += 1
+            except AtomHTTPError:
+                tally.failed += 1
+        return tally
 
+
+async def count_async(url: str) -> Tally:
     async def send() -> None:
-        nonlocal count
-        while time.perf_counter() - started < SECONDS:
-            await client.get(url)
-            count += 1
+        while tally.is_running():
+            try:
+                await client.get(url)
+                tally.sent += 1
+            except AtomHTTPError:
+                tally.failed += 1
 
-    async with AtomHTTP() as client:
+    async with AtomHTTP(timeout=3) as client:
+        tally = Tally()
         await asyncio.gather(*(send() for _ in range(IN_FLIGHT)))
-    return count, time.perf_counter() - started
+        return tally
 
 
 # What it looks like
@@ -318,9 +333,10 @@ def show_timings(name: str, response: Response[Any]) -> None:
             begin += seconds
 
 
-def show_rate(name: str, measured: tuple[int, float]) -> None:
-    count, seconds = measured
-    print(f"    {name:<22} {count / seconds:>9,.0f} requests/s   ({count:,} in {seconds:.2f} s)")
+def show_rate(name: str, tally: Tally) -> None:
+    seconds = tally.seconds
+    failed = f", {tally.failed:,} failed" if tally.failed else ""
+    print(f"    {name:<22} {tally.sent / seconds:>9,.0f} requests/s   ({tally.sent:,} in {seconds:.2f} s{failed})")
 
 
 class Bar:

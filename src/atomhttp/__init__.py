@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from atomhttp import errors
 from atomhttp._adapters.base import AdapterResponse
 from atomhttp._adapters.network import HTTPAdapter
@@ -38,6 +40,9 @@ from atomhttp.errors import (
     is_cancel,
 )
 from atomhttp.sync import SyncAtomHTTP, delete, get, head, options, patch, post, put, query, request
+
+# Nothing is printed unless the application asks for it.
+logging.getLogger("atomhttp").addHandler(logging.NullHandler())
 
 __all__ = [
     "AdapterResponse",

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from atomhttp._adapters.network import HTTPAdapter
 from atomhttp._body.compression import accept_encoding
 from atomhttp._model.config import Defaults
 from atomhttp._net.drivers import aio
 from atomhttp._net.drivers.blocking import BlockingDriver, Units
-from atomhttp._net.pool import closed_error
+from atomhttp._net.pool import FOR_EVER, closed_error
 from atomhttp._version import __version__
 
 __all__ = ["BlockingDriver", "Units", "build_adapter", "built_in_headers", "closed_error", "configure_adapter", "running_driver"]
+
+running_driver = aio.current
 
 
 def built_in_headers() -> dict[str, str]:
@@ -36,20 +36,6 @@ def configure_adapter(adapter: HTTPAdapter, defaults: Defaults) -> None:
     limits = adapter.limits
     limits.connections = defaults.max_connections
     limits.connections_per_origin = defaults.max_connections_per_origin
-    limits.keep_alive_timeout = defaults.keep_alive_timeout
+    limits.keep_alive_timeout = FOR_EVER if defaults.keep_alive_timeout is None else defaults.keep_alive_timeout
     limits.lifetime = defaults.connection_lifetime
     limits.max_header_size = defaults.max_header_size
-
-
-def running_driver() -> Any:
-    """The driver of the event loop that runs here.
-
-    Raises:
-        RuntimeError: none does.
-    """
-    try:
-        return aio.current()
-    except RuntimeError:
-        raise RuntimeError(
-            "AtomHTTP needs a running event loop, and none runs here: await it from a coroutine, or use SyncAtomHTTP"
-        ) from None

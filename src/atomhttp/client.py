@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, Unpack
 from atomhttp._assembly import build_adapter, built_in_headers, closed_error, configure_adapter, running_driver
 from atomhttp._model.config import Defaults, RequestConfig, merge_option
 from atomhttp._model.options import BY_NAME, CLIENT_OPTIONS, check_options
-from atomhttp._pipeline.content import ContentReader
 from atomhttp._pipeline.dispatch import dispatch
 from atomhttp._pipeline.plan import Plan
 from atomhttp._pipeline.stream import ResponseStream
+from atomhttp._redact import redact_url
 from atomhttp.errors import AtomHTTPOptionError
 
 if TYPE_CHECKING:
@@ -47,10 +47,9 @@ class ClientBase:
         state["_adapter"] = self.defaults.adapter or build_adapter(self.defaults)
         state["_owns_adapter"] = self.defaults.adapter is None
         state["_closed"] = False
-        state["_plan"] = Plan(self.defaults)
+        self._current_plan()
 
     defaults: Defaults
-    _plan: Plan
     _closed: bool
     _owns_adapter: bool
     _adapter: Any
@@ -66,7 +65,7 @@ class ClientBase:
                 setattr(child.defaults, name, merge_option(name, getattr(child.defaults, name), value))
         if child.defaults.adapter is None:
             state["_adapter"], state["_owns_adapter"] = self._adapter, False
-        state["_plan"] = Plan(child.defaults)
+        child._current_plan()
         return child
 
     def _current_plan(self) -> Plan:
@@ -77,9 +76,9 @@ class ClientBase:
         """
         if self._closed:
             raise closed_error()
-        plan = self._plan
-        if plan.version != self.defaults.__dict__["_version"]:
-            plan = self.__dict__["_plan"] = Plan(self.defaults)
+        plan: Plan | None = self.defaults._plan
+        if plan is None:
+            plan = self.defaults.__dict__["_plan"] = Plan(self.defaults)
             if self._owns_adapter:
                 configure_adapter(self._adapter, self.defaults)
         return plan
@@ -99,7 +98,7 @@ class ClientBase:
         object.__setattr__(self, name, value)
 
     def __repr__(self) -> str:
-        base = self.defaults.base_url
+        base = redact_url(self.defaults.base_url or "")
         return f"<{type(self).__name__}{' ' + base if base else ''}{', closed' if self._closed else ''}>"
 
     def __reduce__(self) -> NoReturn:
@@ -194,13 +193,12 @@ class AtomHTTP(ClientBase, AsyncVerbs):
                 RuntimeError: no event loop is running.
             """
             driver = running_driver()
-            plan = self._current_plan()
+            plan = self.defaults._plan or self._current_plan()
             if extra or type(method) is not str:
                 method, url, config = call_arguments(method, url, extra, config)
             if method is not None and method not in KNOWN_METHODS:
-                options["method"] = method
-            built = plan.build_config(method, url, config, options)
-            return await dispatch(plan, built, built.__dict__["adapter"] or self._adapter, driver, _open_stream)
+                options["method"], method = method, None
+            return await dispatch(plan, method, url, config, options, self._adapter, driver, ResponseStream)
 
         async def get(self, url, params=None, *extra, **options):
             """GET: retrieve (RFC 9110 section 9.3.1)."""
@@ -240,6 +238,7 @@ class AtomHTTP(ClientBase, AsyncVerbs):
         """Closes the client's connections. Calls in flight and later ones raise AtomHTTPClosedError; twice is fine."""
         if not self._closed:
             self._closed = True
+            self.defaults.__dict__["_plan"] = None
             if self._owns_adapter:
                 await self._adapter.close()
 
@@ -282,10 +281,6 @@ def data_options(verb: str, data: Any, extra: tuple[Any, ...], options: dict[str
     if data is not None:
         options["data"] = data
     return options
-
-
-def _open_stream(reader: ContentReader, driver: Any) -> ResponseStream:
-    return ResponseStream(reader, driver)
 
 
 AsyncAtomHTTP = AtomHTTP

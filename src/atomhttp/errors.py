@@ -83,6 +83,8 @@ class AtomHTTPError(Exception):
         # The request goes (it may hold a socket's worth of state), the config travels without its secrets.
         state = {name: value for name, value in self.__dict__.items() if name not in ("config", "request")}
         config = self.config.redacted() if hasattr(self.config, "redacted") else None
+        if self.response is not None:
+            state["response"] = self.response.redacted()
         return (_rebuild, (type(self), self.message, self.code, config, state))
 
 

@@ -35,7 +35,7 @@ class SyncAtomHTTP(ClientBase, SyncVerbs):
 
     def __init__(self, config: ConfigInput = None, /, **options: Unpack[ClientOptions]) -> None:
         super().__init__(config, **options)
-        self.__dict__["_units"] = Units()
+        self.__dict__["_units"] = Units(getattr(self._adapter, "drop", _drop_nothing))
 
     _units: Units
 
@@ -47,14 +47,14 @@ class SyncAtomHTTP(ClientBase, SyncVerbs):
             Raises:
                 AtomHTTPError: see `atomhttp.errors`; no status raises unless `validateStatus` refuses it.
             """
-            plan = self._current_plan()
+            plan = self.defaults._plan or self._current_plan()
             if extra or type(method) is not str:
                 method, url, config = call_arguments(method, url, extra, config)
             if method is not None and method not in KNOWN_METHODS:
-                options["method"] = method
-            built = plan.build_config(method, url, config, options)
-            adapter = built.__dict__["adapter"] or self._adapter
-            return self._units.run(lambda unit: dispatch(plan, built, adapter, unit, self._open_stream))
+                options["method"], method = method, None
+            return self._units.run(
+                lambda unit: dispatch(plan, method, url, config, options, self._adapter, unit, self._open_stream)
+            )
 
         def get(self, url, params=None, *extra, **options):
             """GET: retrieve (RFC 9110 section 9.3.1)."""
@@ -101,6 +101,7 @@ class SyncAtomHTTP(ClientBase, SyncVerbs):
         """Closes the client's connections. Calls in other threads and later ones raise AtomHTTPClosedError."""
         if not self._closed:
             self._closed = True
+            self.defaults.__dict__["_plan"] = None
             if self._owns_adapter:
                 self._units.run(lambda _: self._adapter.close())
             self._units.close()
@@ -118,6 +119,10 @@ class SyncAtomHTTP(ClientBase, SyncVerbs):
 
     async def __aexit__(self, *exc_info: object) -> None:
         """Never reached; `async with` looks for it before it enters."""
+
+
+def _drop_nothing(reactor: Any) -> None:
+    """For adapters that hold nothing of a unit's."""
 
 
 # One-shots: a client for one call. Its connection is closed with it, or, for a stream, with the stream.

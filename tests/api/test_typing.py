@@ -33,13 +33,18 @@ def run_mypy(path: str, cache: Path) -> str:
     return run.stdout + run.stderr
 
 
-@needs_mypy
-def test_a_users_code_has_the_types_that_it_says(tmp_path):
-    assert run_mypy(CHECKS, tmp_path) == ""
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("mypy")
 
 
 @needs_mypy
-def test_a_missing_error_would_be_seen(tmp_path):
+def test_a_users_code_has_the_types_that_it_says(cache):
+    assert run_mypy(CHECKS, cache) == ""
+
+
+@needs_mypy
+def test_a_missing_error_would_be_seen(cache, tmp_path):
     wrong = tmp_path / "wrong.py"
     wrong.write_text(
         "from typing import assert_type\n"
@@ -48,7 +53,7 @@ def test_a_missing_error_would_be_seen(tmp_path):
         "atomhttp.get('/', timeout=3)  # type: ignore[call-overload]\n"
         "atomhttp.get('/', time_out=3)\n"
     )
-    found = run_mypy(str(wrong), tmp_path)
+    found = run_mypy(str(wrong), cache)
     assert 'wrong.py:3: error: Expression is of type "str", not "bytes"' in found
     assert 'wrong.py:4: error: Unused "type: ignore" comment' in found
     assert 'wrong.py:5: error: Unexpected keyword argument "time_out"' in found

@@ -28,13 +28,15 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     api = pyfuncitem.funcargs.get("api")
     if api is None or not inspect.iscoroutinefunction(pyfuncitem.obj):
         return None
-    api.run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in inspect.signature(pyfuncitem.obj).parameters}))
+    api.run(
+        pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in inspect.signature(pyfuncitem.obj).parameters})
+    )
     return True
 
 
 @pytest.fixture
 def answer(origin: Origin) -> Any:
-    """`answer(body, content_type=None, status=200, **more)` sets what `origin` answers under /answer; returns its URL."""
+    """`answer(body, content_type=None, status=200, **more)` sets what `origin` answers at a URL, and returns that."""
 
     def set_answer(body: bytes, content_type: str | None = None, status: int = 200, **more: Any) -> str:
         fields = [*more.pop("headers", []), *([("Content-Type", content_type)] if content_type is not None else [])]

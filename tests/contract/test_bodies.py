@@ -7,7 +7,7 @@ import io
 import json
 import uuid
 from dataclasses import dataclass
-from datetime import date, datetime, timezone
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -64,7 +64,7 @@ class Colour(enum.Enum):
         (Attrs("n"), b'{"name":"n"}', JSON),
         ([Point(1, 2.0)], b'[{"x":1,"y":2.0}]', JSON),
         ({"big": 2**100}, b'{"big":%d}' % 2**100, JSON),
-        ({"at": datetime(2024, 1, 2, 3, 4, 5, tzinfo=timezone.utc)}, b'{"at":"2024-01-02T03:04:05Z"}', JSON),
+        ({"at": datetime(2024, 1, 2, 3, 4, 5, tzinfo=UTC)}, b'{"at":"2024-01-02T03:04:05Z"}', JSON),
         ({"on": date(2024, 1, 2)}, b'{"on":"2024-01-02"}', JSON),
         ({"id": IDENTITY}, b'{"id":"12345678-1234-5678-1234-567812345678"}', JSON),
         ({"sum": Decimal("1.10")}, b'{"sum":"1.10"}', JSON),
@@ -80,7 +80,9 @@ class Colour(enum.Enum):
     ],
     ids=lambda value: type(value).__name__,
 )
-async def test_data_is_sent_as_its_kind_says(client: Any, origin: Origin, data: Any, body: bytes, content_type: str) -> None:
+async def test_data_is_sent_as_its_kind_says(
+    client: Any, origin: Origin, data: Any, body: bytes, content_type: str
+) -> None:
     await client.post(f"{origin.url}/echo", data)
     request = origin.requests[0]
     assert request.body == body
@@ -143,7 +145,9 @@ async def test_data_that_holds_itself_is_refused(client: Any) -> None:
 # json= and form=
 
 
-@pytest.mark.parametrize(("value", "body"), [("text", b'"text"'), ({"a": 1}, b'{"a":1}'), ([], b"[]"), (0, b"0"), (False, b"false")])
+@pytest.mark.parametrize(
+    ("value", "body"), [("text", b'"text"'), ({"a": 1}, b'{"a":1}'), ([], b"[]"), (0, b"0"), (False, b"false")]
+)
 async def test_json_forces_json(client: Any, origin: Origin, value: Any, body: bytes) -> None:
     await client.post(f"{origin.url}/echo", json=value)
     assert (origin.requests[0].body, origin.requests[0].get("content-type")) == (body, JSON)
@@ -173,7 +177,7 @@ async def test_data_with_content_type_urlencoded_is_that_form(client: Any, origi
 @pytest.mark.parametrize("names", [("data", "json"), ("data", "form"), ("json", "form"), ("data", "json", "form")])
 async def test_more_than_one_of_data_json_form_is_an_error(client: Any, names: tuple[str, ...]) -> None:
     with pytest.raises(AtomHTTPOptionError, match=" and ") as caught:
-        await client.post("http://service.test/", **dict.fromkeys(names, {"a": 1}))
+        await client.post("http://service.test/", **{name: {"a": 1} for name in names})
     assert caught.value.code == "ERR_BAD_OPTION_VALUE"
 
 
@@ -279,7 +283,9 @@ async def test_an_iterable_can_be_sent_twice_and_an_iterator_cannot(api: Api, cl
     assert [each.body for each in origin.requests] == [b"ab", b"ab"]
 
 
-async def test_an_iterator_is_framed_by_a_content_length_the_caller_gives(api: Api, client: Any, origin: Origin) -> None:
+async def test_an_iterator_is_framed_by_a_content_length_the_caller_gives(
+    api: Api, client: Any, origin: Origin
+) -> None:
     await client.post(f"{origin.url}/echo", api.iterator([b"abc", b"de"]), headers={"Content-Length": "5"})
     request = origin.requests[0]
     assert (request.body, request.get("content-length"), request.get("transfer-encoding")) == (b"abcde", "5", None)

@@ -93,7 +93,9 @@ async def test_an_unknown_coding_leaves_the_body_as_received_and_is_listed(clien
 async def test_truncation_bad_data_and_garbage_are_decode_errors(
     client: Any, answer: Any, coding: str, damage: str, how: str
 ) -> None:
-    body = {"truncated": CODED[coding][:-5], "garbage": b"\x7fnot it at all", "surplus": CODED[coding] + b"surplus"}[damage]
+    body = {"truncated": CODED[coding][:-5], "garbage": b"\x7fnot it at all", "surplus": CODED[coding] + b"surplus"}[
+        damage
+    ]
     url = answer(body, **coded(coding))
     with pytest.raises(AtomHTTPDecodeError) as caught:
         response = await client.get(url, response_type="stream" if how == "stream" else "json")
@@ -181,7 +183,9 @@ async def test_a_limit_passed_leaves_the_client_usable(client: Any, origin: Orig
 
 @pytest.mark.parametrize("data", [b"12345", "12345", [123], {"a": 1}])
 @pytest.mark.parametrize("under", [0, 1, 5])
-async def test_a_body_of_known_size_fails_before_a_byte_is_sent(client: Any, origin: Origin, data: Any, under: int) -> None:
+async def test_a_body_of_known_size_fails_before_a_byte_is_sent(
+    client: Any, origin: Origin, data: Any, under: int
+) -> None:
     size = 7 if isinstance(data, dict) else 5
     await client.post(f"{origin.url}/echo", data, maxBodyLength=size)
     with pytest.raises(AtomHTTPLimitError) as caught:

@@ -184,7 +184,14 @@ async def test_connection_close_by_the_caller_is_heeded(client: Any, origin: Ori
 
 
 async def test_received_headers_are_str_and_joined_and_lists(client: Any, answer: Any) -> None:
-    fields = [("X-One", "1"), ("x-one", "2"), ("Set-Cookie", "a=1"), ("Set-Cookie", "b=2"), ("X-Utf", "gr\xc3\xbc"), ("X-L1", "\xfc")]
+    fields = [
+        ("X-One", "1"),
+        ("x-one", "2"),
+        ("Set-Cookie", "a=1"),
+        ("Set-Cookie", "b=2"),
+        ("X-Utf", "gr\xc3\xbc"),
+        ("X-L1", "\xfc"),
+    ]
     headers = (await client.get(answer(b"", headers=fields))).headers
     assert headers["X-ONE"] == headers.get("x-one") == "1, 2"
     assert headers["set-cookie"] == "a=1"

@@ -182,7 +182,9 @@ WRONG: list[tuple[str, Any]] = [
 
 
 @pytest.mark.parametrize(("name", "value"), WRONG)
-async def test_a_value_of_the_wrong_kind_is_raised_where_it_was_given(api: Api, client: Any, name: str, value: Any) -> None:
+async def test_a_value_of_the_wrong_kind_is_raised_where_it_was_given(
+    api: Api, client: Any, name: str, value: Any
+) -> None:
     places: list[Callable[[], Any]] = [
         lambda: api.client(**{name: value}),
         lambda: setattr(client.defaults, name, value),
@@ -213,7 +215,9 @@ async def test_a_config_that_is_no_mapping_is_refused(api: Api, client: Any) -> 
         await client.get("http://service.test/", config=5)
 
 
-@pytest.mark.parametrize("timeout", [5, 0.5, timedelta(seconds=5), Timeout(5, connect=1), {"total": 5, "read": 1}, None, 0])
+@pytest.mark.parametrize(
+    "timeout", [5, 0.5, timedelta(seconds=5), Timeout(5, connect=1), {"total": 5, "read": 1}, None, 0]
+)
 async def test_every_kind_of_timeout_is_taken(client: Any, origin: Origin, timeout: Any) -> None:
     assert (await client.get(f"{origin.url}/echo", timeout=timeout)).status == 200
     client.defaults.timeout = timeout

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -20,7 +20,7 @@ from support.origin import Origin
         ({"a": {"b": {"c": 1}}}, "a%5Bb%5D%5Bc%5D=1"),
         ({"a": True, "b": False}, "a=true&b=false"),
         ({"a": None, "b": 1}, "b=1"),
-        ({"a": datetime(2024, 1, 2, 3, 4, 5, tzinfo=timezone.utc)}, "a=2024-01-02T03:04:05"),
+        ({"a": datetime(2024, 1, 2, 3, 4, 5, tzinfo=UTC)}, "a=2024-01-02T03:04:05"),
         ({"a": []}, ""),
         ([("a", 1), ("b", 2), ("a", 3)], "a=1&b=2&a=3"),
         ("a=1&b=%20", "a=1&b=%20"),
@@ -105,7 +105,9 @@ async def test_an_absolute_url_ignores_the_base(api: Api, origin: Origin) -> Non
     assert len(origin.requests) == 2
 
 
-@pytest.mark.parametrize("url", ["http://other.test/", "//other.test/", "http://api.test/other", "/../other", "http://api.test:81/v1/x"])
+@pytest.mark.parametrize(
+    "url", ["http://other.test/", "//other.test/", "http://api.test/other", "/../other", "http://api.test:81/v1/x"]
+)
 async def test_allow_absolute_urls_false_refuses_another_origin_or_prefix(api: Api, url: str) -> None:
     client = api.client(baseURL="http://api.test/v1", allowAbsoluteUrls=False)
     with pytest.raises(AtomHTTPURLError, match="allowAbsoluteUrls") as caught:
@@ -191,7 +193,9 @@ async def test_an_authorization_header_wins_over_userinfo(client: Any, origin: O
 
 
 async def test_the_clients_own_credentials_stay_on_the_origin_of_the_base_url(api: Api, origin: Origin) -> None:
-    client = api.client(baseURL="http://api.test/", headers={"Authorization": "Bearer s3cret", "Cookie": "a=b", "X-Mine": "1"})
+    client = api.client(
+        baseURL="http://api.test/", headers={"Authorization": "Bearer s3cret", "Cookie": "a=b", "X-Mine": "1"}
+    )
     await client.get(f"{origin.url}/echo")
     assert origin.requests[0].get("authorization") is None
     assert origin.requests[0].get("cookie") is None

@@ -33,8 +33,12 @@ async def test_a_response_says_everything(client: Any, origin: Origin) -> None:
     assert response.undecoded == ()
 
 
-@pytest.mark.parametrize(("status", "ok"), [(200, True), (204, True), (299, True), (300, False), (404, False), (500, False)])
-async def test_no_status_raises_by_default_and_ok_is_200_to_299(client: Any, origin: Origin, status: int, ok: bool) -> None:
+@pytest.mark.parametrize(
+    ("status", "ok"), [(200, True), (204, True), (299, True), (300, False), (404, False), (500, False)]
+)
+async def test_no_status_raises_by_default_and_ok_is_200_to_299(
+    client: Any, origin: Origin, status: int, ok: bool
+) -> None:
     response = await client.get(f"{origin.url}/status/{status}")
     assert (response.status, response.ok) == (status, ok)
 
@@ -95,7 +99,9 @@ async def test_data_status_status_text_and_headers_can_be_assigned(client: Any, 
     assert response.status_text == "Ours"
 
 
-@pytest.mark.parametrize(("theirs", "ours"), [("status_code", "status"), ("reason", "status_text"), ("is_success", "ok")])
+@pytest.mark.parametrize(
+    ("theirs", "ours"), [("status_code", "status"), ("reason", "status_text"), ("is_success", "ok")]
+)
 def test_other_libraries_names_name_ours(theirs: str, ours: str) -> None:
     with pytest.raises(AttributeError, match=rf"\b{ours}\b"):
         getattr(Response(), theirs)
@@ -122,7 +128,7 @@ async def test_the_repr_says_status_and_redacted_url(client: Any, origin: Origin
     assert "s3cret" not in repr(response.config)
 
 
-# json(type)
+# With a type
 
 
 @dataclass
@@ -179,9 +185,17 @@ async def test_validate_status_true_accepts_200_to_299(client: Any, origin: Orig
 
 @pytest.mark.parametrize(
     ("status", "code"),
-    [(301, "ERR_BAD_RESPONSE"), (304, "ERR_BAD_RESPONSE"), (400, "ERR_BAD_REQUEST"), (404, "ERR_BAD_REQUEST"), (503, "ERR_BAD_RESPONSE")],
+    [
+        (301, "ERR_BAD_RESPONSE"),
+        (304, "ERR_BAD_RESPONSE"),
+        (400, "ERR_BAD_REQUEST"),
+        (404, "ERR_BAD_REQUEST"),
+        (503, "ERR_BAD_RESPONSE"),
+    ],
 )
-async def test_validate_status_true_refuses_the_rest_with_axioss_codes(client: Any, origin: Origin, status: int, code: str) -> None:
+async def test_validate_status_true_refuses_the_rest_with_axioss_codes(
+    client: Any, origin: Origin, status: int, code: str
+) -> None:
     with pytest.raises(AtomHTTPStatusError) as caught:
         await client.get(f"{origin.url}/status/{status}", validate_status=True)
     assert (caught.value.code, caught.value.status) == (code, status)

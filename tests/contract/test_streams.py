@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
-import inspect
+import linecache
 import re
 import threading
 import warnings
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 import atomhttp
-from atomhttp import AtomHTTPClosedError, AtomHTTPLimitError, AtomHTTPNetworkError
+from atomhttp import AtomHTTP, AtomHTTPClosedError, AtomHTTPLimitError, AtomHTTPNetworkError
 from contract.flavours import Api, close, collect, each, entered, wait
 from support.nginx import BIG_SIZE, BLOB, Nginx
 from support.origin import Origin, pattern
@@ -118,12 +119,16 @@ async def test_at_the_end_the_connection_returns_to_the_pool(client: Any, origin
 
 async def test_read_to_the_end_returns_the_connection_too(client: Any, origin: Origin) -> None:
     for _ in range(3):
-        assert len(await wait((await client.get(f"{origin.url}/bytes/5000", response_type="stream")).data.read())) == 5000
+        assert (
+            len(await wait((await client.get(f"{origin.url}/bytes/5000", response_type="stream")).data.read())) == 5000
+        )
     assert origin.connections == 1
 
 
 async def test_closed_early_the_connection_is_closed(client: Any) -> None:
-    with Peer([[expect_head(), send(HEAD + b"0"), expect_end()], [expect_head(), send(HEAD + b"0123456789"), drain()]]) as peer:
+    with Peer(
+        [[expect_head(), send(HEAD + b"0"), expect_end()], [expect_head(), send(HEAD + b"0123456789"), drain()]]
+    ) as peer:
         response = await client.get(peer.url, response_type="stream")
         await close(response.data)
         await close(response.data)
@@ -145,7 +150,7 @@ async def test_with_closes_it(api: Api, client: Any, what: str) -> None:
 async def test_a_second_pass_is_err_stream_consumed(client: Any, origin: Origin) -> None:
     stream = (await client.get(f"{origin.url}/chunked/2000", response_type="stream")).data
     await collect(stream)
-    for again in (lambda: stream, lambda: stream.iter_bytes(), lambda: stream.iter_lines()):
+    for again in (lambda: stream, stream.iter_bytes, stream.iter_lines):
         with pytest.raises(AtomHTTPClosedError) as caught:
             await collect(again())
         assert caught.value.code == "ERR_STREAM_CONSUMED"
@@ -165,17 +170,22 @@ async def test_a_closed_stream_is_err_stream_consumed(client: Any, origin: Origi
     assert caught.value.code == "ERR_STREAM_CONSUMED"
 
 
-async def test_a_forgotten_stream_is_closed_with_a_resource_warning_that_names_where_it_was_opened(api: Api, client: Any) -> None:
+async def test_a_forgotten_stream_is_closed_with_a_resource_warning_that_names_where_it_was_opened(
+    api: Api, client: Any
+) -> None:
     with Peer([expect_head(), send(HEAD + b"0"), expect_end()]) as peer:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            _ = client.real.get(peer.url, response_type="stream") if api.is_sync else await client.get(peer.url, response_type="stream")
-            line = inspect.currentframe().f_lineno - 1  # type: ignore[union-attr]
-            del _
+            if api.is_sync:
+                client.real.get(peer.url, response_type="stream")
+            else:
+                await client.get(peer.url, response_type="stream")
             gc.collect()
         await client.close()
     [warning] = [each.message for each in caught if each.category is ResourceWarning]
-    assert re.search(rf"{re.escape(__file__)}:{line}\b", str(warning)), warning
+    place = re.search(rf"{re.escape(__file__)}:(\d+)", str(warning))
+    assert place is not None, warning
+    assert ".get(peer.url, response_type=" in linecache.getline(__file__, int(place[1]))
 
 
 async def test_a_stream_read_to_its_end_is_not_forgotten(client: Any, origin: Origin) -> None:
@@ -275,3 +285,12 @@ async def test_a_stream_of_the_network_holds_no_more_after_its_end(client: Any) 
             # Reading exactly what there is has reached the end already.
             assert await wait(stream.read(1)) == b""
         assert peer.connections == 1
+
+
+def test_a_stream_belongs_to_the_loop_that_made_it() -> None:
+    client = AtomHTTP()
+    with Peer([expect_head(), send(HEAD), expect_end()]) as peer, asyncio.Runner() as first, asyncio.Runner() as second:
+        response = first.run(client.get(peer.url, response_type="stream"))
+        with pytest.raises(RuntimeError, match="another event loop"):
+            second.run(response.data.read())
+        first.run(client.close())

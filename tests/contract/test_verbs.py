@@ -84,7 +84,9 @@ async def test_the_method_is_get_by_default(client: Any, origin: Origin) -> None
     assert [each.method for each in origin.requests] == ["GET", "GET"]
 
 
-@pytest.mark.parametrize(("given", "sent"), [("get", "GET"), ("Query", "QUERY"), ("PURGE", "PURGE"), ("m-Search", "m-Search")])
+@pytest.mark.parametrize(
+    ("given", "sent"), [("get", "GET"), ("Query", "QUERY"), ("PURGE", "PURGE"), ("m-Search", "m-Search")]
+)
 async def test_standard_methods_are_upper_cased_and_other_tokens_go_as_given(
     client: Any, origin: Origin, given: str, sent: str
 ) -> None:

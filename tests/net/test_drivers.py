@@ -249,8 +249,7 @@ class TrioHTTP(ClientBase):
 
     async def request(self, method: str, url: str, **options: Any) -> Any:
         plan = self._current_plan()
-        config = plan.build_config(method, url, None, options)
-        return await dispatch(plan, config, self._adapter, self._driver, ResponseStream)
+        return await dispatch(plan, method, url, None, options, self._adapter, self._driver, ResponseStream)
 
 
 def run_trio(main: Callable[[TrioHTTP], Awaitable[None]], **options: Any) -> None:

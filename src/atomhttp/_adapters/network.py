@@ -13,6 +13,7 @@ from atomhttp._net.call import Call
 from atomhttp._net.drivers import Driver
 from atomhttp._net.http1 import Http1Connection
 from atomhttp._net.pool import Pool, PoolLimits, closed_error
+from atomhttp._net.reactor import Reactor
 from atomhttp._wire.events import ResponseHead
 from atomhttp._wire.http1_writer import LAST_CHUNK, encode_chunk, encode_fields, encode_request_line
 from atomhttp.errors import AtomHTTPNetworkError, AtomHTTPOptionError
@@ -56,14 +57,17 @@ class HTTPAdapter:
             call.streaming = True
         if not outline.keep_alive:
             call.keep_alive = False
+        # Before a connection is taken: what is wrong with the head must not cost one.
+        head = build_head(request) if request.has_body else outline.head or build_head(request)
         connection = None if request.fresh else pool.take(outline.route, driver.reactor, request.started)
         if connection is None:
             connection = await pool.acquire(outline.route, call, request.fresh)
+            call.enter("headers", outline.timeout.read)
         try:
             if request.has_body or outline.timeout.has_phases:
-                await _send_content(connection, call, request)
+                await _send_content(connection, call, request, head)
             else:
-                connection.start(call, outline.method, outline.head or build_head(request))
+                connection.start(call, outline.method, head)
             call.sent_at = driver.now()
             if not call.phase_due and not call.ended and call.error is None:
                 # The common case, written out: one wait, for the whole response (0.4 µs less than Call.wait).
@@ -90,9 +94,11 @@ class HTTPAdapter:
         call.status = call.head.status  # type: ignore[union-attr]  # it is over, or its head is there
         if call.streaming:
             call.body = NetworkBody(call, pool)
+            if pool.driver is None and call.connection is not None:
+                # Between two reads it belongs to no unit: this one may be interrupted, or run in another thread.
+                call.connection.detach()
         else:
-            chunks = call.chunks
-            call.body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+            call.body = call.content if call.chunks is None else b"".join(call.chunks)
         return call
 
     async def close(self) -> None:
@@ -113,6 +119,11 @@ class HTTPAdapter:
                 watcher = driver if driver.pool_scope is driver else None
                 pool = self._pools[driver.pool_scope] = Pool(self.limits, watcher)
             return pool
+
+    def drop(self, reactor: Reactor) -> None:
+        """A synchronous unit has been broken off: whatever it was using goes with it."""
+        for pool in self.pools:
+            pool.drop(reactor)
 
     @property
     def pools(self) -> list[Pool]:
@@ -186,10 +197,9 @@ def _content_fields(request: Request) -> bytes:
 # Sending content
 
 
-async def _send_content(connection: Http1Connection, call: Call, request: Request) -> None:
+async def _send_content(connection: Http1Connection, call: Call, request: Request, head: bytes) -> None:
     """Sends head and content. Small content goes out with its head; the response is waited for by the caller."""
     outline = request.outline
-    head = build_head(request)
     body = request.body
     phases = outline.timeout.has_phases
     if isinstance(body, bytes) and len(body) < JOINED and not outline.block.expects_continue and not phases:
@@ -224,7 +234,15 @@ async def _send_pieces(connection: Http1Connection, call: Call, body: Any) -> bo
     reader = body.open()
     try:
         while _wanted(connection, call):
-            piece = await reader.read()
+            try:
+                piece = await reader.read()
+            except TimeoutError:
+                # The caller's own, or the deadline's, which has ended the wait for the caller's iterator.
+                now = call.driver.now()
+                if call.deadline is None or now < call.deadline:
+                    raise
+                call.enter("write")
+                raise call.timeout_error(now) from None
             if not piece:
                 break
             sent += len(piece)
@@ -373,11 +391,13 @@ class NetworkBody:
             AtomHTTPNetworkError, AtomHTTPTimeoutError.
         """
         call = self._call
-        chunks = call.chunks
-        if not chunks and not call.ended:
+        if call.content:
+            piece, call.content = call.content, b""
+            return piece
+        if not call.chunks and not call.ended:
             await self._wait(driver)
-        if chunks:
-            piece = chunks.popleft()
+        if call.chunks:
+            piece = call.chunks.popleft()
             call.buffered -= len(piece)
             return piece
         return b""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NoReturn, Protocol
 
@@ -10,10 +12,11 @@ from atomhttp._model.headers import Headers
 from atomhttp._model.options import BY_NAME, CALL_OPTIONS, CLIENT_OPTIONS, Option, check_options, find_option
 from atomhttp._model.params import merge_params
 from atomhttp._redact import redact_value
-from atomhttp.errors import AtomHTTPOptionError
+from atomhttp.errors import AtomHTTPOptionError, InsecureRequestWarning
 
 # Methods that may have header defaults of their own (axios's `defaults.headers.post`, …).
 HEADER_LAYERS: Final = ("common", "get", "head", "post", "put", "patch", "delete", "options", "query")
+_BODIES: Final = ("data", "json", "form")
 
 
 class HeaderLayers(Protocol):
@@ -85,8 +88,12 @@ class _Options:
         return [(name, getattr(self, name)) for name in self.keys()]
 
     def to_dict(self) -> dict[str, Any]:
-        """The options that are set, secrets redacted."""
-        return {name: redact_value(name, value) for name, value in self.items() if value is not None}
+        """The options that are set, secrets redacted; of a body, its kind only."""
+        return {
+            name: f"<{type(value).__name__}>" if name in _BODIES else redact_value(name, value)
+            for name, value in self.items()
+            if value is not None
+        }
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{name}={value!r}" for name, value in self.to_dict().items())
@@ -123,10 +130,6 @@ class RequestConfig(_Options):
     def keys(self) -> list[str]:
         names = super().keys()
         return names if "headers" in names or "_layers" not in self.__dict__ else [*names, "headers"]
-
-    def _touched(self) -> None:
-        # What the plan remembers of untouched configs does not hold for this one any more.
-        self.__dict__.pop("_plain", None)
 
     @property
     def is_complete(self) -> bool:
@@ -234,7 +237,7 @@ class DefaultHeaders(Headers):
     def update(self, headers: Any = None, /, **more: Any) -> None:
         """Sets fields; `{'common': {…}}` updates that layer."""
         if isinstance(headers, Mapping) and not isinstance(headers, Headers):
-            layers = {name: item for name, item in headers.items() if name in self._layers and isinstance(item, Mapping)}
+            layers = {key: item for key, item in headers.items() if key in self._layers and isinstance(item, Mapping)}
             for name, item in layers.items():
                 self._layers[name].update(item)
             headers = {name: item for name, item in headers.items() if name not in layers}
@@ -250,7 +253,7 @@ class DefaultHeaders(Headers):
     def for_method(self, method: str) -> Headers:
         """What a request with `method` sends when the call adds nothing."""
         layer = self._layers.get(method.lower())
-        merged = self.common.concat(layer) if layer else self.common.copy()
+        merged = self.common.concat(layer)
         merged.update(self)
         return merged  # type: ignore[no-any-return]
 
@@ -273,7 +276,8 @@ class Defaults(_Options):
 
     def __init__(self, built_in_headers: Mapping[str, str], given: Mapping[str, Any] | None = None) -> None:
         state = self.__dict__
-        state["_version"] = 0
+        # What the client has worked out of these options; gone as soon as one changes.
+        state["_plan"] = None
         for option in CLIENT_OPTIONS.values():
             state[option.name] = copy.copy(option.default)
         headers = DefaultHeaders(None, self._touched)
@@ -306,14 +310,27 @@ class Defaults(_Options):
         self._touched()
 
     def _touched(self) -> None:
-        self.__dict__["_version"] += 1
+        self.__dict__["_plan"] = None
+
+    def warn_insecure(self) -> None:
+        """Says once a client, and at the caller's line, that certificates are not verified."""
+        if "_warned" in self.__dict__:
+            return
+        self.__dict__["_warned"] = True
+        frame: Any = sys._getframe(1)
+        level = 2
+        while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).partition(".")[0] == "atomhttp":
+            frame, level = frame.f_back, level + 1
+        warnings.warn("certificates are not verified (verify=False)", InsecureRequestWarning, stacklevel=level)
 
     def copied(self) -> Defaults:
         """A copy as they stand now, headers and mappings included."""
         twin = Defaults.__new__(Defaults)
         for name, value in self.__dict__.items():
-            twin.__dict__[name] = _deep_copy(value, {}) if isinstance(value, (dict, list)) else value
+            if name != "_warned":
+                twin.__dict__[name] = _deep_copy(value, {}) if isinstance(value, (dict, list)) else value
         twin.__dict__["headers"] = self.headers.layered_copy(twin._touched)
+        twin.__dict__["_plan"] = None
         return twin
 
     def __reduce__(self) -> NoReturn:

@@ -191,7 +191,12 @@ def _paths(name: str, value: Any) -> tuple[str, ...] | None:
     items = [value] if isinstance(value, (str, Path)) else value
     if not isinstance(items, (list, tuple, set, frozenset)):
         raise bad_value(name, value, "a path or a list of paths")
-    return tuple(os.path.realpath(os.fspath(item)) for item in items)
+    return tuple(real_socket_path(os.fspath(item)) for item in items)
+
+
+def real_socket_path(path: str) -> str:
+    """`path` as it is compared with others; an abstract name (Linux: it begins with NUL) is no file and stays."""
+    return path if path.startswith("\x00") else os.path.realpath(path)
 
 
 def _verify(name: str, value: Any) -> Any:
@@ -372,9 +377,10 @@ def check_options(given: Mapping[str, Any], table: Mapping[str, Option], where: 
     for spelling, value in given.items():
         option = find_option(spelling, table, where)
         name = option.name
+        value = option.check(spelling, value)
         if name in checked and not _same(checked[name], value):
             raise AtomHTTPOptionError(f"{name} and {option.alias} are one option, given twice with different values", "ERR_BAD_OPTION")
-        checked[name] = option.check(spelling, value)
+        checked[name] = value
     return checked
 
 

@@ -88,7 +88,7 @@ def join_url(base: str | None, url: str, allow_absolute: bool = True) -> str:
         if url.startswith("//"):
             url = f"{base.partition('://')[0] if base else 'http'}:{url}"
         if base and not allow_absolute and not _is_below(base, url):
-            raise AtomHTTPURLError(f"{redact_url(url)}: outside the baseURL, and allowAbsoluteUrls is False")
+            raise AtomHTTPURLError(f"{_shown(url)}: outside the baseURL, and allowAbsoluteUrls is False")
         return url
     if not base:
         return url
@@ -102,7 +102,7 @@ def join_url(base: str | None, url: str, allow_absolute: bool = True) -> str:
     base, _, base_query = base.partition("?")
     joined = f"{base.rstrip('/')}/{path.lstrip('/')}" if path or mark else base
     if not allow_absolute and not _is_below(base, joined):
-        raise AtomHTTPURLError(f"{redact_url(url)}: outside the baseURL, and allowAbsoluteUrls is False")
+        raise AtomHTTPURLError(f"{_shown(url)}: outside the baseURL, and allowAbsoluteUrls is False")
     queries = "&".join(part for part in (base_query, query) if part)
     return f"{joined}?{queries}{hash_mark}{fragment}" if queries else f"{joined}{hash_mark}{fragment}"
 
@@ -141,10 +141,10 @@ def parse_url(url: str) -> Target:
         raise AtomHTTPURLError(f"not a URL: {_shown(url)}") from None
     scheme = parsed.protocol[:-1]
     if scheme not in DEFAULT_PORTS:
-        raise AtomHTTPURLError(f"{redact_url(url)!r}: the scheme {scheme!r} is not supported, only http and https are")
+        raise AtomHTTPURLError(f"{_shown(url)}: the scheme {scheme!r} is not supported, only http and https are")
     host = parsed.hostname
     if not host or len(host) > MAX_HOST:
-        raise AtomHTTPURLError(f"{redact_url(url)!r}: {'no host' if not host else 'the host is too long'}")
+        raise AtomHTTPURLError(f"{_shown(url)}: {'no host' if not host else 'the host is too long'}")
     userinfo = (unquote(parsed.username), unquote(parsed.password)) if parsed.has_credentials() else None
     path = parsed.pathname + parsed.search
     return Target(

@@ -39,6 +39,9 @@ class Call:
     uploading = False
     continued = False
     head: ResponseHead | None = None
+    # Content that came whole, or the pieces that have come so far.
+    content = b""
+    chunks: deque[bytes] | None = None
     buffered = 0
     ended = False
     received_trailers: tuple[tuple[bytes, bytes], ...] = ()
@@ -57,7 +60,6 @@ class Call:
         self.started = started
         self.deadline = deadline
         self.target = target
-        self.chunks: deque[bytes] = deque()
 
     # Waiting
 

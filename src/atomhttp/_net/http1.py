@@ -19,6 +19,7 @@ import errno
 import logging
 import socket
 import ssl
+from collections import deque
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from atomhttp._net.call import Call
@@ -38,7 +39,7 @@ HIGH_WATER: Final = 256 * 1024
 # What is handed on in one piece.
 SLICE: Final = 64 * 1024
 # Drained less than this many seconds ago, and in the reactor's latest pass: no need to look for surplus bytes again.
-FRESH: Final = 0.005
+FRESH: Final = 0.001
 
 
 class Owner(Protocol):
@@ -272,16 +273,10 @@ class Http1Connection:
         for event in self._engine.receive(data):
             kind = type(event)
             if kind is ResponseHead:
-                content = event.content  # type: ignore[union-attr]
-                if content is None:
-                    self._take_head(call, event, now)  # type: ignore[arg-type]
-                else:
-                    call.head = event  # type: ignore[assignment]
-                    call.first_at = now
-                    if content:
-                        call.chunks.append(content)
-                    self._finish(call, now)
+                self._take_head(call, event, now)  # type: ignore[arg-type]
             elif kind is bytes:
+                if call.chunks is None:
+                    call.chunks = deque()
                 call.chunks.append(event)  # type: ignore[arg-type]
                 if call.streaming:
                     self._hand_on(call, len(event))  # type: ignore[arg-type]
@@ -300,7 +295,10 @@ class Http1Connection:
             return
         call.head = head
         call.first_at = now
-        if call.streaming or call.uploading:
+        if head.content is not None:
+            call.content = head.content
+            self._finish(call, now)
+        elif call.streaming or call.uploading:
             call.wake()
 
     def _hand_on(self, call: Call, size: int) -> None:
@@ -311,9 +309,10 @@ class Http1Connection:
 
     def resume(self) -> None:
         """The consumer has caught up: watch again, after what TLS still holds."""
-        if self.closed or self._mask or self.reactor is None:
+        if self.closed or self.reactor is None:
             return
-        self._watch(IN if self.writable else IN | OUT)
+        if not self._mask:
+            self._watch(IN if self.writable else IN | OUT)
         if self._stream.pending:
             self._receive()
 
@@ -373,7 +372,7 @@ class Http1Connection:
 
     def _network_error(self, error: OSError, call: Call) -> AtomHTTPNetworkError:
         code = errno.errorcode.get(error.errno or 0, "ECONNRESET")
-        fresh = call.head is None and not call.chunks
+        fresh = call.head is None
         reused = fresh and self.served > 1
         when = "before a response came" if fresh else "in the middle of the response"
         sent = "maybe"
@@ -393,7 +392,8 @@ class Http1Connection:
             self.close()
 
     def shut(self) -> None:
-        """Ends it from another thread: whoever waits on it finds the end of the stream."""
+        """Ends it from another thread: whoever waits on it finds the end of the stream, and not a clean one."""
+        self._stream.clean_eof = False
         try:
             self._stream.sock.shutdown(socket.SHUT_RDWR)
         except OSError:

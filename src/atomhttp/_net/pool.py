@@ -1,7 +1,7 @@
 """The connections of one client in one event loop, or of one synchronous client in all its threads.
 
-Theory of operation. Every connection, and every one being made, is counted in `_open` from the moment it is decided
-upon until it is closed. An idle one lies in its route's bucket, newest last (the newest is the least likely to have
+Theory of operation. Every connection is a member of its route's bucket until it is closed; before that, from the
+moment it is decided upon, the call that makes it is. An idle one also lies in its route's bucket, newest last (the newest is the least likely to have
 been closed by the peer). Who cannot be served waits as a `Ticket` in the bucket's queue; whenever a connection comes
 free or is closed, `_serve_waiters` gives what there is to the oldest ticket that can use it. A connection, or a place
 to open one, belongs to the ticket the moment it is given: a ticket whose call has meanwhile been cancelled passes it on.
@@ -39,6 +39,8 @@ _pools: weakref.WeakSet[Pool] = weakref.WeakSet()
 
 # Seconds by which we stop using a connection before the server says that it will close it.
 KEEP_ALIVE_MARGIN: Final = 1.0
+# In seconds; a timer wheel has no place for infinity.
+FOR_EVER: Final = 1e9
 
 
 class PoolLimits:
@@ -56,20 +58,24 @@ class PoolLimits:
     ) -> None:
         self.connections = connections
         self.connections_per_origin = connections_per_origin
-        self.keep_alive_timeout = keep_alive_timeout
+        self.keep_alive_timeout = FOR_EVER if keep_alive_timeout is None else keep_alive_timeout
         self.lifetime = lifetime
         self.max_header_size = max_header_size
 
 
 class Bucket:
-    """The connections of one route."""
+    """The connections of one route.
 
-    __slots__ = ("idle", "open", "route", "waiting")
+    `members` are its connections and the calls that are making one: one set, so that an interrupt between any two
+    steps of the bookkeeping cannot make a count wrong.
+    """
+
+    __slots__ = ("idle", "members", "route", "waiting")
 
     def __init__(self, route: Route) -> None:
         self.route = route
         self.idle: deque[Http1Connection] = deque()
-        self.open = 0
+        self.members: set[Http1Connection | Call] = set()
         self.waiting: deque[Ticket] = deque()
 
 
@@ -113,9 +119,6 @@ class Pool:
         self._lock = threading.Lock()
         self._buckets: dict[Route, Bucket] = {}
         self._queues: dict[Bucket, None] = {}
-        self._connections: set[Http1Connection] = set()
-        self._connecting: set[Call] = set()
-        self._open = 0
 
     # Taking
 
@@ -126,16 +129,27 @@ class Pool:
             return None
         idle = bucket.idle
         while idle:
-            try:
-                # Atomic, so that no lock is needed: two threads never get the same connection.
-                connection = idle.pop()
-            except IndexError:
+            connection = idle.pop() if self.driver is not None else self._claim(bucket, reactor)
+            if connection is None:
                 return None
-            if connection.is_fresh(reactor, now) or connection.is_usable(now):
-                if connection.reactor is not reactor:
+            if self.driver is None:
+                # Nobody watches what lies idle between calls.
+                if connection.is_usable(now):
                     connection.attach(reactor)
+                    return connection
+            elif connection.is_fresh(reactor, now) or connection.is_usable(now):
                 return connection
         return None
+
+    def _claim(self, bucket: Bucket, reactor: Reactor) -> Http1Connection | None:
+        """Takes an idle connection for a unit. Marked before it is taken: a broken unit's connections can be found."""
+        with self._lock:
+            if not bucket.idle:
+                return None
+            connection = bucket.idle[-1]
+            connection.reactor = reactor
+            bucket.idle.pop()
+            return connection
 
     async def acquire(self, route: Route, call: Call, fresh: bool = False) -> Http1Connection:
         """A connection of `route` for `call`; `fresh` asks for a new one.
@@ -170,12 +184,12 @@ class Pool:
                 bucket = self._buckets[route] = Bucket(route)
             decision = decide(self._facts(bucket, 0))
             if decision is Decision.OPEN:
-                self._count(bucket, 1)
+                bucket.members.add(call)
                 return bucket, None, None
             if decision is Decision.EVICT_THEN_OPEN:
                 victim = self._pop_oldest_idle()
                 if victim is not None:
-                    self._count(bucket, 1)
+                    bucket.members.add(call)
                     return bucket, None, victim
             ticket = Ticket(next(self._numbers), call)
             bucket.waiting.append(ticket)
@@ -198,7 +212,7 @@ class Pool:
             with self._lock:
                 if not ticket.given:
                     bucket.waiting.remove(ticket)
-                    self._forget_queue(bucket)
+                    self._tidy(bucket)
             if ticket.given:
                 self._pass_on(bucket, ticket)
             if isinstance(error, AtomHTTPTimeoutError):
@@ -210,46 +224,40 @@ class Pool:
         return ticket.connection
 
     def _describe(self) -> str:
-        streams = sum(1 for item in list(self._connections) if item.call is not None and item.call.streaming)
-        return f"{self._open - self.idle_count} connections busy of {self.limits.connections}, {streams} of them unread streams"
+        streams = sum(1 for item in self.connections if item.call is not None and item.call.streaming)
+        busy = self.open_count - self.idle_count
+        return f"{busy} connections busy of {self.limits.connections}, {streams} of them unread streams"
 
     async def _open_connection(self, bucket: Bucket, call: Call) -> Http1Connection:
-        self._connecting.add(call)
         reactor = call.driver.reactor
         if self.driver is None:
             reactor.expect_calls()
         try:
             stream = await self._connect(bucket.route, call)
-        except BaseException:
-            self._give_up_place(bucket)
-            raise
+            now = call.driver.now()
+            connection = Http1Connection(stream, self, bucket, self.limits.max_header_size, now)
+            connection.expires = now + 1
+            connection.reactor = reactor
+            bucket.members.add(connection)
         finally:
-            self._connecting.discard(call)
             if self.driver is None:
                 reactor.calls_done()
-        now = call.driver.now()
-        connection = Http1Connection(stream, self, bucket, self.limits.max_header_size, now)
-        with self._lock:
-            closed = self.closed
-            self._connections.add(connection)
-        if closed:
+            self._leave(bucket, call)
+        if self.closed:
             connection.close()
             raise closed_error()
-        connection.expires = now + 1
-        connection.attach(call.driver.reactor)
+        connection.attach(reactor)
         return connection
 
     # Giving back (the connection's side)
 
     def release(self, connection: Http1Connection) -> None:
         """The connection has finished an exchange and can take another."""
-        limits = self.limits
         now = connection.idle_since
-        keep = limits.keep_alive_timeout
-        announced = connection.keep_alive_timeout
-        if announced is not None:
-            keep = announced - KEEP_ALIVE_MARGIN
-        expires = now + (1e9 if keep is None else keep)
+        limits = self.limits
+        expires = now + limits.keep_alive_timeout
+        if connection.keep_alive_timeout is not None:
+            expires = now + connection.keep_alive_timeout - KEEP_ALIVE_MARGIN
         if limits.lifetime is not None:
             expires = min(expires, connection.created + limits.lifetime)
         if expires <= now or self.closed:
@@ -274,28 +282,32 @@ class Pool:
 
     def forget(self, connection: Http1Connection) -> None:
         """The connection has closed."""
+        bucket: Bucket = connection.bucket
         with self._lock:
-            if connection not in self._connections:
-                return
-            self._connections.discard(connection)
-            bucket: Bucket = connection.bucket
             if connection in bucket.idle:
                 bucket.idle.remove(connection)
-            self._count(bucket, -1)
+        self._leave(bucket, connection)
+
+    def _leave(self, bucket: Bucket, member: Http1Connection | Call) -> None:
+        """There is a place free."""
+        with self._lock:
+            bucket.members.discard(member)
+            self._tidy(bucket)
         if self._queues:
             self._serve_waiters()
 
-    def _give_up_place(self, bucket: Bucket) -> None:
-        with self._lock:
-            self._count(bucket, -1)
-        if self._queues:
-            self._serve_waiters()
+    def _tidy(self, bucket: Bucket) -> None:
+        """Forgets a bucket that nobody uses."""
+        if not bucket.waiting:
+            self._queues.pop(bucket, None)
+            if not bucket.members:
+                self._buckets.pop(bucket.route, None)
 
     def _pass_on(self, bucket: Bucket, ticket: Ticket) -> None:
         """A grant that met a cancellation in the same tick."""
         connection = ticket.connection
         if connection is None:
-            self._give_up_place(bucket)
+            self._leave(bucket, ticket.call)
         elif not connection.closed:
             bucket.idle.append(connection)
             self._serve_waiters()
@@ -317,7 +329,9 @@ class Pool:
                 ticket = bucket.waiting.popleft()
                 if decision is Decision.REUSE:
                     try:
-                        ticket.connection = bucket.idle.pop()
+                        ticket.connection = bucket.idle[-1]
+                        ticket.connection.reactor = ticket.call.driver.reactor
+                        bucket.idle.pop()
                     except IndexError:
                         # Another thread was faster; the facts have changed.
                         bucket.waiting.appendleft(ticket)
@@ -328,8 +342,8 @@ class Pool:
                         if victim is None:
                             bucket.waiting.appendleft(ticket)
                             continue
-                    self._count(bucket, 1)
-                self._forget_queue(bucket)
+                    bucket.members.add(ticket.call)
+                self._tidy(bucket)
                 ticket.given = True
             if victim is not None:
                 victim.close()
@@ -342,23 +356,14 @@ class Pool:
         else:
             message()
 
-    def _forget_queue(self, bucket: Bucket) -> None:
-        if not bucket.waiting:
-            self._queues.pop(bucket, None)
-            self._count(bucket, 0)
-
     def _facts(self, bucket: Bucket, idle: int) -> Facts:
         limits = self.limits
-        total = self._open
+        total = self.open_count
         # Counted only where the limit is reached: nobody asks before.
         idle_total = self.idle_count if total >= limits.connections else 0
-        return Facts(idle, bucket.open, idle_total, total, limits.connections, limits.connections_per_origin)
-
-    def _count(self, bucket: Bucket, change: int) -> None:
-        self._open += change
-        bucket.open += change
-        if not bucket.open and not bucket.waiting:
-            self._buckets.pop(bucket.route, None)
+        return Facts(
+            idle, len(bucket.members), idle_total, total, limits.connections, limits.connections_per_origin
+        )
 
     # Idle connections
 
@@ -399,10 +404,11 @@ class Pool:
         with self._lock:
             self.closed = True
             waiting = [ticket.call for bucket in self._queues for ticket in bucket.waiting]
-        for call in [*waiting, *self._connecting]:
+            members = [member for bucket in self._buckets.values() for member in bucket.members]
+        for call in [*waiting, *(member for member in members if isinstance(member, Call))]:
             self._disarm(call)
             self._tell(call, partial(call.interrupt, closed_error()))
-        for connection in list(self._connections):
+        for connection in self.connections:
             if connection.call is None or self.driver is not None:
                 self._disarm(connection.call)
                 connection.fail(closed_error())
@@ -419,9 +425,26 @@ class Pool:
         if call is not None and self.driver is not None:
             self.driver.reactor.timers.discard(call)
 
+    def drop(self, reactor: Reactor) -> None:
+        """The unit of `reactor` was broken off by an interrupt, who knows where: whatever it used is closed."""
+        with self._lock:
+            for bucket in list(self._buckets.values()):
+                for ticket in [ticket for ticket in bucket.waiting if ticket.call.driver.reactor is reactor]:
+                    bucket.waiting.remove(ticket)
+                for member in list(bucket.members):
+                    if isinstance(member, Call) and member.driver.reactor is reactor:
+                        bucket.members.discard(member)
+                self._tidy(bucket)
+        for connection in self.connections:
+            if connection.reactor is reactor:
+                # Not `close`: that may be what was interrupted.
+                connection.abandon()
+                self.forget(connection)
+        self._serve_waiters()
+
     def abandon(self) -> None:
         """The loop is gone, or the process forked: closes descriptors and starts anew."""
-        for connection in list(self._connections):
+        for connection in self.connections:
             connection.abandon()
         if self.driver is not None:
             self.driver.reactor.close_all()
@@ -431,7 +454,13 @@ class Pool:
     @property
     def open_count(self) -> int:
         """Connections open or being made."""
-        return self._open
+        return sum(len(bucket.members) for bucket in list(self._buckets.values()))
+
+    @property
+    def connections(self) -> list[Http1Connection]:
+        """The connections that are open, idle or not."""
+        members = [member for bucket in list(self._buckets.values()) for member in list(bucket.members)]
+        return [member for member in members if not isinstance(member, Call)]
 
     @property
     def idle_count(self) -> int:

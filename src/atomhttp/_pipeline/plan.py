@@ -6,14 +6,13 @@ was requested before is a look-up.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any, Final
 
 from atomhttp._body.encode import URLENCODED, encode_data, encode_form, encode_json, IteratorBody, LimitedBody, JSON
 from atomhttp._model.config import Defaults, RequestConfig, given_options
 from atomhttp._model.headers import Headers
-from atomhttp._model.options import OPTIONS
+from atomhttp._model.options import OPTIONS, real_socket_path
 from atomhttp._model.params import merge_params, serialize_params
 from atomhttp._model.request import FieldBlock, Outline, Request
 from atomhttp._model.route import Route
@@ -38,19 +37,18 @@ class Plan:
     __slots__ = (
         "_base_origin",
         "_blocks",
+        "_defaults",
         "_headers",
         "_meta",
         "_outlines",
         "_params",
-        "_plain_template",
         "_targets",
         "_template",
         "_timeout",
-        "version",
     )
 
     def __init__(self, defaults: Defaults) -> None:
-        self.version: int = defaults.__dict__["_version"]
+        self._defaults = defaults
         self._headers = defaults.headers.layered_copy(None)
         self._params = defaults.params
         self._meta = defaults.meta
@@ -65,9 +63,6 @@ class Plan:
             elif option.scope == "both" and option.name not in ("headers", "meta"):
                 self._template[option.name] = getattr(defaults, option.name)
         self._template["params"] = None
-        # For calls that give nothing but a URL and content, where no default has to be merged for each call.
-        simple = self._params is None and self._meta is None
-        self._plain_template: dict[str, Any] | None = {**self._template, "_plain": True} if simple else None
         base = defaults.base_url
         self._base_origin = _place(parse_url(join_url(base, ""))) if base else None
 
@@ -85,25 +80,14 @@ class Plan:
         """
         built = RequestConfig.__new__(RequestConfig)
         fields = built.__dict__
-        simple = self._plain_template
-        if simple is not None and not options and config is None and method is not None and type(url) is str:
-            fields.update(simple)
-            fields["method"] = method
-            fields["url"] = url
-            return built
         fields.update(self._template)
-        plain = type(url) is str and simple is not None
         if config is not None or options:
-            given = given_options(config, options)
-            self._merge(fields, given)
-            plain = plain and config is None and _CONTENT.issuperset(given)
+            self._merge(fields, given_options(config, options))
         if method is not None and "method" not in options:
             fields["method"] = method
         if url is not None:
             fields["url"] = url
-        if plain:
-            fields["_plain"] = True
-        elif isinstance(config, RequestConfig) and config.is_complete:
+        if isinstance(config, RequestConfig) and config.is_complete:
             fields["headers"] = fields.pop("_call_headers")
             return built
         if self._params is not None:
@@ -125,6 +109,23 @@ class Plan:
 
     # Request
 
+    def recall_request(
+        self, method: str | None, url: Any, config: Any, options: Mapping[str, Any], driver: Any, started: float
+    ) -> Request | None:
+        """The request for a call like an earlier one that gave nothing but a URL and content; None for any other."""
+        if config is not None or (options and not _CONTENT.issuperset(options)):
+            return None
+        try:
+            outline = self._outlines.get((method, url))  # type: ignore[arg-type]  # others are not found
+        except TypeError:
+            return None
+        if outline is None:
+            return None
+        request = Request(outline, driver, started, (self, url, options))
+        if options:
+            self._add_body(request, options)
+        return request
+
     def build_request(self, config: RequestConfig, driver: Any, started: float) -> Request:
         """The request that `config` describes, encoded and checked.
 
@@ -132,34 +133,27 @@ class Plan:
             AtomHTTPURLError, AtomHTTPOptionError, AtomHTTPLimitError.
         """
         fields = config.__dict__
-        if "_plain" in fields and "headers" not in fields:
-            # Nothing but a URL and content was given, and nobody has touched the config since.
-            key = (fields["method"], fields["url"])
-            outline = self._outlines.get(key)
-            if outline is None:
-                outline = self._build_outline(config)
-                if len(key[1]) <= MAX_REMEMBERED_URL and outline.target.userinfo is None:
-                    if len(self._outlines) >= MAX_TARGETS:
-                        self._outlines.clear()
-                    self._outlines[key] = outline
-        else:
-            outline = self._build_outline(config)
-        request = Request(outline, config, driver, started)
-        if fields["data"] is not None or fields["json"] is not None or fields["form"] is not None:
-            self._add_body(request, fields)
-        return request
-
-    def _build_outline(self, config: RequestConfig) -> Outline:
-        fields = config.__dict__
-        method: str = fields["method"]
         target = self.find_target(config)
         given = fields["timeout"]
         timeout = self._timeout if given is self._template["timeout"] else Timeout.of(given)
-        # Whole responses are cheaper than pieces; a limit needs pieces, to stop at the right one.
-        streaming = fields["response_type"] == "stream" or fields["max_content_length"] >= 0
-        block = self._find_block(config, method, target)
-        route = _build_route(target, fields)
-        return Outline(method, target, route, block, timeout, fields["keep_alive"], streaming)
+        block = self._find_block(config, fields["method"], target)
+        if fields["verify"] is False and target.scheme == "https":
+            self._defaults.warn_insecure()
+        outline = Outline(target, _build_route(target, fields), block, timeout, fields)
+        request = Request(outline, driver, started, (self, fields["url"], {}))
+        request.config = config
+        self._add_body(request, fields)
+        return request
+
+    def remember(self, request: Request, options: Mapping[str, Any]) -> None:
+        """Keeps the outline of a request that was made from a URL and these `options`, if others will be like it."""
+        url = request.config.url
+        if self._params is not None or type(url) is not str or len(url) > MAX_REMEMBERED_URL:
+            return
+        if request.target.userinfo is None and "headers" not in request.config.__dict__ and _CONTENT.issuperset(options):
+            if len(self._outlines) >= MAX_TARGETS:
+                self._outlines.clear()
+            self._outlines[(request.method, url)] = request.outline
 
     def find_target(self, config: RequestConfig) -> Target:
         """Where `config` leads: its url behind its base, with its params."""
@@ -210,22 +204,31 @@ class Plan:
 
     # Content
 
-    def _add_body(self, request: Request, fields: dict[str, Any]) -> None:
-        given = [name for name in ("data", "json", "form") if fields[name] is not None]
+    def _add_body(self, request: Request, fields: Mapping[str, Any]) -> None:
+        given = [name for name in ("data", "json", "form") if fields.get(name) is not None]
+        if not given:
+            if request.outline.block.content_length:
+                raise AtomHTTPOptionError(
+                    f"headers: Content-Length is {request.outline.block.content_length}, and there is no body",
+                    "ERR_BAD_OPTION_VALUE",
+                )
+            return
         if len(given) > 1:
             raise AtomHTTPOptionError(f"{' and '.join(given)}: give one of them, not both", "ERR_BAD_OPTION_VALUE")
-        declared = request.outline.block.content_type
+        outline = request.outline
+        declared = outline.block.content_type
+        value = fields[given[0]]
         body: Any
         if given[0] == "data":
-            body, content_type = encode_data(fields["data"], declared, fields["json_encoder"])
+            body, content_type = encode_data(value, declared, outline.json_encoder)
         elif given[0] == "json":
-            body, content_type = encode_json(fields["json"], fields["json_encoder"]), JSON
+            body, content_type = encode_json(value, outline.json_encoder), JSON
         else:
-            body, content_type = encode_form(fields["form"]), URLENCODED
+            body, content_type = encode_form(value), URLENCODED
         request.body = body
         request.has_body = True
         request.content_type = declared if declared is not None else content_type
-        self._check_length(request, fields["max_body_length"])
+        self._check_length(request, outline.max_body_length)
 
     def _check_length(self, request: Request, limit: int) -> None:
         body, declared = request.body, request.outline.block.content_length
@@ -251,7 +254,7 @@ def _build_route(target: Target, fields: dict[str, Any]) -> Route:
     socket_path = target.socket_path or fields["socket_path"]
     if socket_path is not None:
         allowed = fields["allowed_socket_paths"]
-        if allowed is not None and os.path.realpath(socket_path) not in allowed:
+        if allowed is not None and real_socket_path(socket_path) not in allowed:
             raise AtomHTTPOptionError(
                 f"socketPath: {socket_path!r} is not among allowedSocketPaths", "ERR_BAD_OPTION_VALUE"
             )

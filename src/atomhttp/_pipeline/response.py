@@ -9,7 +9,7 @@ from atomhttp._body.decode import decode_json_body, decode_text, decode_typed
 from atomhttp._model.headers import Headers
 from atomhttp._model.request import Request
 from atomhttp._model.status_code import reason_phrase
-from atomhttp._redact import redact_url
+from atomhttp._redact import redact_fields, redact_url
 from atomhttp.errors import AtomHTTPStatusError
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Response(Generic[T]):
     ) -> None:
         self.data: T = data  # type: ignore[assignment]  # a response made by hand may well have none
         self.status = status
-        self.config: RequestConfig = config  # type: ignore[assignment]
+        self._config = config
         self.request: Request = request  # type: ignore[assignment]
         self.history: tuple[Response[Any], ...] = ()
         self.attempts: tuple[Any, ...] = ()
@@ -76,7 +76,6 @@ class Response(Generic[T]):
         """A response from an adapter, its data not decoded yet. (Sets what the constructor sets, at a third of the cost.)"""
         response: Response[Any] = cls.__new__(cls)
         response.status = raw.status
-        response.config = request.config
         response.request = request
         response._content = content
         response._raw = raw
@@ -85,7 +84,6 @@ class Response(Generic[T]):
     # Class-level defaults for what `received` leaves out.
     data: T
     status: int
-    config: RequestConfig
     request: Request
     history: tuple[Response[Any], ...] = ()
     attempts: tuple[Any, ...] = ()
@@ -95,6 +93,18 @@ class Response(Generic[T]):
     _headers: Headers | None = None
     _content: bytes
     _raw: AdapterResponse | None
+    _config: RequestConfig | None = None
+
+    @property
+    def config(self) -> RequestConfig:
+        """The options of the call: `client.request(response.config)` sends it again."""
+        if self._config is None and self.request is not None:
+            self._config = self.request.config
+        return self._config  # type: ignore[return-value]  # None only where somebody made the response so
+
+    @config.setter
+    def config(self, config: RequestConfig) -> None:
+        self._config = config
 
     @property
     def status_text(self) -> str:
@@ -198,6 +208,9 @@ class Response(Generic[T]):
             close()
 
     def __getattr__(self, name: str) -> NoReturn:
+        if hasattr(type(self), name):
+            # A property of ours failed; its own error is the one to see.
+            object.__getattribute__(self, name)
         ours = {"status_code": "status", "reason": "status_text", "reason_phrase": "status_text", "is_success": "ok", "body": "data"}
         hint = f"; did you mean {ours[name]}?" if name in ours else ""
         raise AttributeError(f"Response has no attribute {name!r}{hint}")
@@ -206,10 +219,20 @@ class Response(Generic[T]):
         url = redact_url(self.url)
         return f"<Response {self.status} {self.status_text}{' ' + url if url else ''}>"
 
+    def redacted(self) -> Response[T]:
+        """A copy that may leave the process in an error: its secrets are masked, its request and engine left behind."""
+        config = self.config.redacted() if self.config is not None else None
+        # An open stream stays with its connection.
+        data: Any = None if hasattr(self.data, "iter_bytes") else self.data
+        twin = Response(data, self.status, self.status_text, Headers(redact_fields(self.headers.multi_items())), config)
+        twin._content = self._content
+        twin.truncated, twin.undecoded = self.truncated, self.undecoded
+        return twin
+
     def __getstate__(self) -> dict[str, Any]:
         # What the engine still holds is turned into plain values.
         state = dict(self.__dict__)
-        state.update(_status_text=self.status_text, _headers=self.headers, _raw=None)
+        state.update(_status_text=self.status_text, _headers=self.headers, _config=self.config, _raw=None)
         raw = self._raw
         if raw is not None:
             plain = AdapterResponse(self.status, self.headers, b"", self.status_text, self.http_version)

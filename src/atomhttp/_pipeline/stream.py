@@ -129,7 +129,8 @@ class ResponseStream(_Stream):
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         self._begin()
-        return self
+        # Not `self`: who has an iterator may ask it for its iterator.
+        return _AsyncPieces(lambda: self._read_piece(self._driver))
 
     async def __anext__(self) -> bytes:
         piece = await self._read_piece(self._driver)
@@ -196,7 +197,8 @@ class SyncResponseStream(_Stream):
 
     def __iter__(self) -> Iterator[bytes]:
         self._begin()
-        return self
+        # Not `self`: who has an iterator may ask it for its iterator, and `b"".join(stream)` does.
+        return iter(lambda: self._run(self._read_piece), b"")
 
     def __next__(self) -> bytes:
         piece = self._run(self._read_piece)

@@ -28,9 +28,6 @@ DEFAULT_MAX_HEADER_SIZE: Final = 64 * 1024
 # Nobody needs more, and each one could keep a caller waiting (CVE-2024-24791's kind).
 MAX_INTERIM_RESPONSES: Final = 20
 
-# Requests whose responses may have no content: HEAD always, CONNECT when it succeeds.
-_NO_CONTENT_FOR: Final = ("HEAD", "CONNECT")
-
 IDLE, HEAD, SIZED, CHUNKED, UNTIL_EOF, CLOSED = range(6)
 
 
@@ -154,9 +151,8 @@ class Http1Engine:
         status, coding, length = head.status, head.transfer_encoding, head.content_length
         if coding is not None and (coding.lower() != b"chunked" or head.http_version != "1.1"):
             raise AtomHTTPProtocolError(f"a Transfer-Encoding that cannot be framed: {coding[:80]!r}")
-        if status == 204 or status == 304 or self._method in _NO_CONTENT_FOR:
-            if self._method != "CONNECT" or status < 300:
-                return self._end(rest, END_OF_MESSAGE, events)
+        if status == 204 or status == 304 or self._never_has_content(status):
+            return self._end(rest, END_OF_MESSAGE, events)
         if length is not None:
             if length == len(rest):
                 # All there, as small replies are: one event for the whole message.
@@ -175,6 +171,9 @@ class Http1Engine:
         if rest:
             events.append(rest)
         return events
+
+    def _never_has_content(self, status: int) -> bool:
+        return self._method == "HEAD" or (self._method == "CONNECT" and status < 300)
 
     # Content
 

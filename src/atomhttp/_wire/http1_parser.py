@@ -24,8 +24,10 @@ _FEW_FIELDS: Final = 4 * MAX_FIELDS
 _NO_CALLBACKS: Final = object()
 _USUAL_LINE: Final = b"HTTP/1.1 200 OK\r\n"
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.[01] [1-5][0-9][0-9](?: [\t\x20-\x7e\x80-\xff]*)?\r\n")
+# "Connection: keep-alive" says nothing new in HTTP/1.1, and many servers say it: not worth a turn of the loop.
 _FRAMING_FIELDS: Final = re.compile(
-    rb"\r\n(content-length|transfer-encoding|content-encoding|connection|keep-alive):[ \t]*([^\r]*)", re.IGNORECASE
+    rb"\r\n(content-length|transfer-encoding|content-encoding|keep-alive|connection(?!: keep-alive\r)):[ \t]*([^\r]*)",
+    re.IGNORECASE,
 )
 _KEEP_ALIVE_TIMEOUT: Final = re.compile(rb"(?:^|[ ,;])timeout=\"?([0-9]{1,6})", re.IGNORECASE)
 
@@ -73,8 +75,10 @@ def parse_head(block: bytes) -> ResponseHead:
             options = options + b"," + value if options else value
         else:
             head.keep_alive_timeout = _keep_alive_timeout(value)
-    if (options and options != b"keep-alive") or not block.startswith(b"HTTP/1.1"):
-        head.keep_alive = _is_kept_alive(options, head.http_version)
+    if not block.startswith(b"HTTP/1.1"):
+        head.keep_alive = _is_kept_alive(head.find(b"connection").encode("latin-1"), "1.0")
+    elif options:
+        head.keep_alive = _is_kept_alive(options, "1.1")
     return head
 
 

@@ -86,7 +86,9 @@ def test_whose_turn_it_is(heads: list[tuple[int, Facts]], expected: tuple[int, D
     assert oldest_servable(heads) == expected
 
 
-@given(st.lists(st.tuples(st.integers(0, 50), possible_facts()), unique_by=lambda head: head[0], max_size=8), st.randoms())
+@given(
+    st.lists(st.tuples(st.integers(0, 50), possible_facts()), unique_by=lambda head: head[0], max_size=8), st.randoms()
+)
 def test_the_oldest_that_can_be_served_is_served_in_whatever_order_routes_are_asked(heads, random) -> None:
     servable = sorted(number for number, facts in heads if decide(facts) is not WAIT)
     random.shuffle(heads)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import h11
@@ -39,7 +40,7 @@ def bytewise(data: bytes) -> list[bytes]:
 
 def cut(data: bytes, places: list[int]) -> list[bytes]:
     edges = [0, *sorted(place % (len(data) + 1) for place in places), len(data)]
-    return [data[start:end] for start, end in zip(edges, edges[1:], strict=False) if start != end]
+    return [data[start:end] for start, end in pairwise(edges) if start != end]
 
 
 def spelled_out(events: list[Event]) -> list[Event]:
@@ -115,7 +116,12 @@ COMPLETE = {
     "205 is framed as any other": (response("Content-Length: 0", status="HTTP/1.1 205 x"), "GET", b"", True),
     "CONNECT 2xx with Content-Length": (response("Content-Length: 5"), "CONNECT", b"", True),
     "CONNECT 2xx, chunked": (response("Transfer-Encoding: chunked"), "CONNECT", b"", True),
-    "CONNECT refused": (response("Content-Length: 3", content=b"no!", status="HTTP/1.1 407 x"), "CONNECT", b"no!", True),
+    "CONNECT refused": (
+        response("Content-Length: 3", content=b"no!", status="HTTP/1.1 407 x"),
+        "CONNECT",
+        b"no!",
+        True,
+    ),
     "no reason, no blank": (response("Content-Length: 0", status="HTTP/1.1 200"), "GET", b"", True),
     "no reason": (response("Content-Length: 0", status="HTTP/1.1 200 "), "GET", b"", True),
     "Latin-1 reason": (response("Content-Length: 0", status="HTTP/1.1 200 \xe9t\xe9"), "GET", b"", True),
@@ -535,7 +541,15 @@ STATUSES = st.sampled_from([200, 204, 206, 301, 304, 404, 500])
 METHODS = st.sampled_from(["GET", "POST", "HEAD", "CONNECT"])
 EXTRA_FIELDS = st.lists(
     st.sampled_from(
-        ["X: 1", "X-Empty:", "Connection: close", "Connection: keep-alive", "Keep-Alive: timeout=5", "Y: \xe9 \t", "Server: a b"]
+        [
+            "X: 1",
+            "X-Empty:",
+            "Connection: close",
+            "Connection: keep-alive",
+            "Keep-Alive: timeout=5",
+            "Y: \xe9 \t",
+            "Server: a b",
+        ]
     ),
     max_size=4,
 )

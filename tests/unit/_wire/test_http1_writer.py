@@ -17,8 +17,7 @@ def head(method: str, target: str, name: str, value: str) -> bytes | None:
     """A whole head; None when the writer refuses."""
     try:
         return encode_request_line(method, target) + encode_fields([("Host", "h"), (name, value)]) + b"\r\n"
-    except AtomHTTPOptionError as error:
-        assert error.code == "ERR_BAD_OPTION_VALUE"
+    except AtomHTTPOptionError:
         return None
 
 
@@ -111,6 +110,8 @@ def test_values_beyond_ascii_are_sent_as_utf8_and_empty_ones_as_they_are() -> No
 
 class Liar(str):
     """A str that says something else than it is."""
+
+    __slots__ = ()
 
     def __str__(self) -> str:
         return "x\r\nInjected: 1"

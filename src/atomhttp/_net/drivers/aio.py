@@ -9,7 +9,8 @@ import os
 import select
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
+from functools import partial
 from typing import Any, TypeVar
 
 from atomhttp._net.drivers import Driver, Waiter
@@ -30,10 +31,15 @@ def current() -> AsyncioDriver:
     Raises:
         RuntimeError: no loop is running in this thread.
     """
-    driver = _drivers.get(asyncio.get_running_loop())
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        raise RuntimeError(
+            "AtomHTTP needs a running event loop, and none runs here: await it from a coroutine, or use SyncAtomHTTP"
+        ) from None
+    driver = _drivers.get(loop)
     if driver is None:
         _sweep()
-        loop = asyncio.get_running_loop()
         driver = _drivers[loop] = AsyncioDriver(loop)
     return driver
 
@@ -48,6 +54,89 @@ def _sweep() -> None:
             driver.reactor.close_all()
 
 
+class AioWaiter:
+    """What one task awaits: a future that wakes its task itself.
+
+    `asyncio.Future` asks the loop to call the task later, by a handle of its own for each. Ours are woken in one go
+    when the reactor has finished its pass: a third less work for a small request. It speaks the protocol by which
+    tasks wait for futures that are not asyncio's own (`_asyncio_future_blocking`, `add_done_callback`, `result`).
+    """
+
+    __slots__ = ("_asyncio_future_blocking", "_callback", "_cancel_message", "_context", "_done", "_driver", "_error", "_result")
+
+    def __init__(self, driver: AsyncioDriver) -> None:
+        self._driver = driver
+        self._asyncio_future_blocking = False
+        self._done = False
+        self._callback: Callable[[AioWaiter], object] | None = None
+        self._error: BaseException | None = None
+        self._result: Any = None
+
+    def __await__(self) -> Generator[AioWaiter, None, Any]:
+        if not self._done:
+            self._asyncio_future_blocking = True
+            yield self
+        if self._error is not None:
+            raise self._error
+        return self._result
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        return self._driver.loop
+
+    def add_done_callback(
+        self, callback: Callable[[AioWaiter], object], *, context: contextvars.Context | None = None
+    ) -> None:
+        self._callback = callback
+        self._context = context
+        if self._done:
+            self._driver.wake(self)
+
+    def remove_done_callback(self, callback: object) -> int:
+        self._callback = None
+        return 1
+
+    def done(self) -> bool:
+        return self._done
+
+    def cancelled(self) -> bool:
+        return isinstance(self._error, asyncio.CancelledError)
+
+    def cancel(self, msg: Any = None) -> bool:
+        if self._done:
+            return False
+        self.set_exception(asyncio.CancelledError() if msg is None else asyncio.CancelledError(msg))
+        return True
+
+    def result(self) -> Any:
+        if self._error is not None:
+            raise self._error
+        return self._result
+
+    def exception(self) -> BaseException | None:
+        return self._error
+
+    def set_result(self, result: Any) -> None:
+        self._result = result
+        self._done = True
+        if self._callback is not None:
+            self._driver.wake(self)
+
+    def set_exception(self, error: BaseException) -> None:
+        self._error = error
+        self._done = True
+        if self._callback is not None:
+            self._driver.wake(self)
+
+    def step(self) -> None:
+        """Runs the task up to its next wait."""
+        callback, self._callback = self._callback, None
+        if callback is not None:
+            if self._context is not None:
+                self._context.run(callback, self)
+            else:
+                callback(self)
+
+
 class AsyncioDriver(Driver):
     """Nests the reactor in a loop: the loop watches the poller's descriptor and one timer, whatever happens inside."""
 
@@ -56,7 +145,10 @@ class AsyncioDriver(Driver):
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.now: Callable[[], float] = type(self).clock
-        self.waiter: Callable[[], Waiter] = loop.create_future
+        self.waiter: Callable[[], Waiter] = partial(AioWaiter, self)
+        self._woken: list[AioWaiter] = []
+        # Whether somebody is going to look at `_woken`: the pass under way, or a callback of the loop.
+        self._will_wake = False
         self.pool_scope: object = self
         self._poller = build_nested_poller()
         self.reactor = Reactor(self._poller, self)
@@ -72,11 +164,12 @@ class AsyncioDriver(Driver):
         fd = self._poller.fileno()
         if fd is not None:
             try:
-                self._context.run(self.loop.add_reader, fd, self.reactor.run_ready)
+                # A context of its own: this may be called by a task that `run_ready` woke, inside `_context`.
+                contextvars.Context().run(self.loop.add_reader, fd, self.run_ready)
                 return
             except NotImplementedError:
                 _logger.debug("%s has no add_reader: a thread waits for it", type(self.loop).__name__)
-        self._waiting_thread = _PollerThread(self.loop, self.reactor, self._context)
+        self._waiting_thread = _PollerThread(self.loop, self.reactor, self._context, self.run_ready)
 
     def unwatch(self) -> None:
         thread, self._waiting_thread = self._waiting_thread, None
@@ -88,6 +181,34 @@ class AsyncioDriver(Driver):
         fd = self._poller.fileno()
         if fd is not None:
             self.loop.remove_reader(fd)
+
+    def run_ready(self) -> None:
+        """One pass of the reactor, then the tasks that it woke: they run outside the reactor, each in its context."""
+        self._will_wake = True
+        try:
+            self.reactor.run_ready()
+        finally:
+            self._wake_all()
+
+    def wake(self, waiter: AioWaiter) -> None:
+        """Has the task of `waiter` run soon, never at once."""
+        self._woken.append(waiter)
+        if not self._will_wake:
+            self._will_wake = True
+            self.loop.call_soon(self._wake_all, context=self._context)
+
+    def _wake_all(self) -> None:
+        woken, self._woken = self._woken, []
+        self._will_wake = False
+        waiting = iter(woken)
+        try:
+            for waiter in waiting:
+                waiter.step()
+        except BaseException:
+            # KeyboardInterrupt in a task: the others still get their turn.
+            for waiter in waiting:
+                self.wake(waiter)
+            raise
 
     # Timers
 
@@ -137,7 +258,8 @@ class AsyncioDriver(Driver):
     async def foreign(self, awaitable: Awaitable[T], due: float | None) -> T:
         if due is None:
             return await awaitable
-        async with asyncio.timeout_at(self.loop.time() + max(0.0, due - self.now())):
+        # The allowance: uvloop's clock ticks once a millisecond, and nothing may be early.
+        async with asyncio.timeout_at(self.loop.time() + max(0.0, due - self.now()) + 0.002):
             return await awaitable
 
 
@@ -148,9 +270,16 @@ class _PollerThread:
     and over (0.6 of the speed of a nested poller; 0.85 with it).
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, reactor: Reactor, context: contextvars.Context) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        reactor: Reactor,
+        context: contextvars.Context,
+        run_ready: Callable[[], None],
+    ) -> None:
         self._loop = loop
         self._reactor = reactor
+        self._run_ready = run_ready
         self._context = context
         self._served = threading.Event()
         self._stopped = False
@@ -186,7 +315,7 @@ class _PollerThread:
     def _serve(self) -> None:
         try:
             if not self._stopped:
-                self._reactor.run_ready()
+                self._run_ready()
         finally:
             self._served.set()
 

@@ -120,9 +120,14 @@ class BlockingDriver(Driver):
 
 
 class Units:
-    """The units of one synchronous client: as many as calls run at once, kept for the next."""
+    """The units of one synchronous client: as many as calls run at once, kept for the next.
 
-    def __init__(self) -> None:
+    Args:
+        drop: told the reactor of a unit that an interrupt has passed through: what it used must not be used again.
+    """
+
+    def __init__(self, drop: Callable[[Reactor], None]) -> None:
+        self._drop = drop
         self._lock = threading.Lock()
         self._free: list[BlockingDriver] = []
         self.closed = False
@@ -141,6 +146,7 @@ class Units:
             self._give_back(unit)
             raise
         except BaseException:
+            self._drop(unit.reactor)
             unit.reactor.close_all()
             raise
         self._give_back(unit)

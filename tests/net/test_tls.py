@@ -1,0 +1,484 @@
+"""TLS over TCP and unix sockets: who is trusted, what errors are called, and how streams of it end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime
+import socket
+import ssl
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from atomhttp import AtomHTTP, AtomHTTPNetworkError, AtomHTTPProtocolError, AtomHTTPTimeoutError, AtomHTTPTLSError
+from atomhttp import SyncAtomHTTP, Timeout
+from atomhttp._net.http1 import Http1Connection
+from support.certificates import Certificates
+from support.clock import VirtualClockLoop
+from support.nginx import BLOB, Nginx
+from support.origin import Origin, pattern
+from support.peer import Conversation, Peer, close, end, expect_end, expect_head, hold, reset, send, signal, wait
+from support.server import PATIENCE
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+INSECURE = pytest.mark.filterwarnings("ignore::atomhttp.InsecureRequestWarning")
+
+
+def only_connection(client: AtomHTTP) -> Http1Connection:
+    (pool,) = client._adapter.pools
+    (connection,) = pool.connections
+    return connection
+
+
+# Trust
+
+
+async def test_a_trusted_server(loop_kind: str, nginx: Nginx, certificates: Certificates) -> None:
+    async with AtomHTTP(verify=str(certificates.ca), base_url=nginx.tls_url) as client:
+        responses = await asyncio.gather(*(client.get("/json") for _ in range(30)))
+        assert all(each.data["ok"] for each in responses)
+        assert (await client.get("/blob", response_type="blob")).data == BLOB
+        assert responses[0].timings.ssl > 0
+
+
+def test_a_trusted_server_without_a_loop(nginx: Nginx, certificates: Certificates) -> None:
+    with SyncAtomHTTP(verify=str(certificates.ca), base_url=nginx.tls_url) as client:
+        for _ in range(10):
+            assert client.get("/json").data["ok"]
+        assert (client.get("/blob", response_type="blob")).data == BLOB
+
+
+def test_a_stream_in_pieces_that_tls_still_holds(tls_origin: Origin, certificates: Certificates) -> None:
+    """What OpenSSL has decrypted gives no event any more: a read that resumes must ask for it."""
+    with SyncAtomHTTP(verify=str(certificates.ca), base_url=tls_origin.url, timeout=PATIENCE) as client:
+        stream = client.get("/bytes/1500000", response_type="stream").data
+        received = b""
+        while piece := stream.read(7_000):
+            received += piece
+        assert received == pattern(1_500_000)
+
+
+@pytest.mark.parametrize("kind", ["file", "directory", "context"])
+async def test_what_verify_may_be(tls_origin: Origin, certificates: Certificates, tmp_path: Path, kind: str) -> None:
+    verify: Any = str(certificates.ca)
+    if kind == "directory":
+        (tmp_path / f"{_subject_hash(certificates.ca)}.0").write_bytes(certificates.ca.read_bytes())
+        verify = str(tmp_path)
+    elif kind == "context":
+        verify = certificates.client_context()
+    async with AtomHTTP(verify=verify) as client:
+        assert (await client.get(tls_origin.url + "/bytes/1")).ok
+
+
+def _subject_hash(certificate: Path) -> str:
+    """The name under which OpenSSL looks for a CA in a directory."""
+    import subprocess
+
+    command = ["openssl", "x509", "-subject_hash", "-noout", "-in", str(certificate)]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except FileNotFoundError:
+        pytest.skip("the openssl program is not installed")
+
+
+async def refused(client: AtomHTTP, url: str) -> AtomHTTPTLSError:
+    with pytest.raises(AtomHTTPTLSError) as caught:
+        await client.get(url)
+    assert caught.value.request_sent == "no"
+    (pool,) = client._adapter.pools
+    assert pool.open_count == 0
+    return caught.value
+
+
+async def test_a_ca_that_nobody_knows(tls_origin: Origin) -> None:
+    async with AtomHTTP() as client:
+        error = await refused(client, tls_origin.url)
+    assert error.code in ("UNABLE_TO_GET_ISSUER_CERT_LOCALLY", "UNABLE_TO_VERIFY_LEAF_SIGNATURE")
+    assert f"127.0.0.1:{tls_origin.port}" in str(error)
+
+
+@INSECURE
+async def test_a_self_signed_certificate(tmp_path: Path) -> None:
+    with Origin(tls=_self_signed(tmp_path)) as origin:
+        async with AtomHTTP() as client:
+            assert (await refused(client, origin.url)).code == "DEPTH_ZERO_SELF_SIGNED_CERT"
+            assert (await client.get(origin.url + "/bytes/1", verify=False)).ok
+
+
+def _self_signed(directory: Path) -> ssl.SSLContext:
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1)
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    file = directory / "self-signed.pem"
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    file.write_bytes(private + certificate.public_bytes(serialization.Encoding.PEM))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    return context
+
+
+def _server(leaf: trustme.LeafCert) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    leaf.configure_cert(context)
+    return context
+
+
+async def test_names_that_do_not_match(certificates: Certificates) -> None:
+    other = certificates.server_context(certificates.issue("other.test"))
+    with Origin(tls=other) as origin:
+        async with AtomHTTP(verify=str(certificates.ca)) as client:
+            for host in ("localhost", "127.0.0.1"):
+                error = await refused(client, f"https://{host}:{origin.port}/")
+                assert error.code == "ERR_TLS_CERT_ALTNAME_INVALID"
+                assert host in str(error)
+
+
+async def test_an_expired_certificate(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    ended = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
+    leaf = authority.issue_cert("127.0.0.1", not_after=ended)
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    with Origin(tls=_server(leaf)) as origin:
+        async with AtomHTTP(verify=str(tmp_path / "ca.pem")) as client:
+            assert (await refused(client, origin.url)).code == "CERT_HAS_EXPIRED"
+
+
+async def test_verify_false_trusts_anybody_and_only_there(tls_origin: Origin, recwarn: Any) -> None:
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        async with AtomHTTP(verify=False) as client:
+            assert (await client.get(f"https://localhost:{tls_origin.port}/bytes/1")).ok
+            with pytest.raises(AtomHTTPTLSError):
+                await client.get(f"https://localhost:{tls_origin.port}/bytes/1", verify=True)
+
+
+async def test_files_that_cannot_be_used(tmp_path: Path) -> None:
+    (tmp_path / "empty.pem").write_text("no certificate")
+    async with AtomHTTP() as client:
+        for verify in (str(tmp_path / "missing.pem"), str(tmp_path / "empty.pem")):
+            with pytest.raises(AtomHTTPTLSError, match="verify"):
+                await client.get("https://localhost:1/", verify=verify)
+        with pytest.raises(AtomHTTPTLSError, match="cert"):
+            await client.get("https://localhost:1/", cert=str(tmp_path / "missing.pem"))
+
+
+async def test_a_client_certificate(certificates: Certificates) -> None:
+    with Origin(tls=certificates.server_context(ask_client=True)) as origin:
+        async with AtomHTTP(verify=str(certificates.ca), base_url=origin.url) as client:
+            with pytest.raises(AtomHTTPNetworkError):
+                await client.get("/bytes/1")
+            assert (await client.get("/bytes/1", cert=str(certificates.client))).ok
+            # It is part of what decides who we are: the connection is not lent to a call without it.
+            with pytest.raises(AtomHTTPNetworkError):
+                await client.get("/bytes/1")
+
+
+async def test_sni_is_the_name_and_never_an_address(tls_origin: Origin, certificates: Certificates) -> None:
+    async with AtomHTTP(verify=str(certificates.ca)) as client:
+        for host in ("localhost", "127.0.0.1"):
+            await client.get(f"https://{host}:{tls_origin.port}/bytes/1")
+    assert tls_origin.server_names == ["localhost", None]
+
+
+async def test_a_trailing_dot_is_the_resolvers_not_the_certificates(
+    tls_origin: Origin, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look_up = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *rest, **more: look_up(host.rstrip("."), *rest, **more))
+    async with AtomHTTP(verify=str(certificates.ca)) as client:
+        assert (await client.get(f"https://localhost.:{tls_origin.port}/bytes/1")).ok
+    assert tls_origin.server_names == ["localhost"]
+
+
+async def test_tls_over_a_unix_socket(certificates: Certificates, tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    with Origin(tls=certificates.server_context(), unix=path) as origin:
+        async with AtomHTTP(verify=str(certificates.ca), socket_path=str(path)) as client:
+            assert (await client.get("https://localhost/bytes/5", response_type="blob")).data == pattern(5)
+            assert origin.server_names == ["localhost"]
+            with pytest.raises(AtomHTTPTLSError) as caught:
+                await client.get("https://elsewhere.test/bytes/5")
+            assert caught.value.code == "ERR_TLS_CERT_ALTNAME_INVALID"
+
+
+def test_contexts_are_shared_by_what_they_trust(certificates: Certificates) -> None:
+    from atomhttp._net.tls import build_context
+
+    one = build_context(str(certificates.ca), None)
+    assert build_context(str(certificates.ca), None) is one
+    assert build_context(str(certificates.ca), (str(certificates.client),)) is not one
+    assert build_context(False, None) is not build_context(True, None)
+    assert build_context(False, None).verify_mode == ssl.CERT_NONE
+    assert build_context(True, None).check_hostname
+    mine = certificates.client_context()
+    assert build_context(mine, None) is mine
+
+
+# Handshakes that go wrong
+
+
+async def test_plain_http_on_the_tls_port(loop_kind: str) -> None:
+    with Peer([send(b"HTTP/1.1 400 Bad Request\r\n\r\n"), _drain_all]) as peer:
+        async with AtomHTTP() as client:
+            error = await refused(client, peer.url.replace("http:", "https:"))
+    assert "plain HTTP port" in str(error)
+    assert error.code == "ERR_TLS"
+
+
+async def test_tls_on_the_plain_port(tls_origin: Origin) -> None:
+    async with AtomHTTP() as client:
+        with pytest.raises(AtomHTTPNetworkError):
+            await client.get(tls_origin.url.replace("https:", "http:"))
+
+
+def _drain_all(on: Conversation) -> None:
+    try:
+        while on.socket.recv(65_536):
+            pass
+    except OSError:
+        return
+
+
+@pytest.mark.parametrize("ending", ["close", "reset"])
+async def test_an_end_in_the_middle_of_the_handshake(ending: str) -> None:
+    def read_hello(on: Conversation) -> None:
+        on.socket.recv(100_000)
+
+    with Peer([read_hello, close() if ending == "close" else reset()]) as peer:
+        async with AtomHTTP() as client:
+            with pytest.raises(AtomHTTPNetworkError) as caught:
+                await client.get(peer.url.replace("http:", "https:"))
+            assert caught.value.request_sent == "no"
+            assert client._adapter.pools[0].open_count == 0
+
+
+async def test_a_handshake_that_stalls(virtual_clock: VirtualClockLoop) -> None:
+    with Peer([hold()]) as peer:
+        async with AtomHTTP(timeout=Timeout(connect=3)) as client:
+            with pytest.raises(AtomHTTPTimeoutError) as caught:
+                await client.get(peer.url.replace("http:", "https:"))
+    assert caught.value.phase == "tls"
+    assert caught.value.limit == 3
+    assert 3 <= virtual_clock.time() < 3.1
+
+
+async def test_an_alert_in_the_middle_of_a_body(certificates: Certificates) -> None:
+    def spoil(on: Conversation) -> None:
+        # A record that no key fits, straight onto the wire.
+        raw = socket.socket(fileno=socket.dup(on.socket.fileno()))
+        with raw:
+            raw.sendall(b"\x17\x03\x03\x00\x20" + b"\x00" * 32)
+
+    script = [expect_head(), send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"), spoil, _drain_tls]
+    with Peer(script, tls=certificates.server_context()) as peer:
+        async with AtomHTTP(verify=str(certificates.ca)) as client:
+            with pytest.raises(AtomHTTPNetworkError):
+                await client.get(peer.url)
+            assert client._adapter.pools[0].open_count == 0
+
+
+def _drain_tls(on: Conversation) -> None:
+    try:
+        while on.socket.recv(65_536):
+            pass
+    except OSError:
+        return
+
+
+# Ends
+
+
+@pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
+@pytest.mark.parametrize("framing", ["sized", "chunked", "until the end"])
+@pytest.mark.parametrize("notify", [True, False], ids=["close_notify", "cut"])
+async def test_truncation_is_told_from_the_end(
+    certificates: Certificates, framing: str, notify: bool, version: str
+) -> None:
+    head = {
+        "sized": b"Content-Length: 4\r\n\r\nbody",
+        "chunked": b"Transfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n",
+        "until the end": b"\r\nbody",
+    }[framing]
+    context = certificates.server_context()
+    context.maximum_version = context.minimum_version = ssl.TLSVersion[version]
+    script = [expect_head(), send(b"HTTP/1.1 200 OK\r\n" + head), _end if notify else _cut, _drain_tls]
+    with Peer(script, tls=context) as peer:
+        async with AtomHTTP(verify=str(certificates.ca), response_type="blob") as client:
+            if framing == "until the end" and not notify:
+                with pytest.raises(AtomHTTPProtocolError, match="cut off"):
+                    await client.get(peer.url)
+            else:
+                assert (await client.get(peer.url)).data == b"body"
+
+
+def _end(on: Conversation) -> None:
+    """close_notify and FIN; the client may have gone first."""
+    with contextlib.suppress(OSError):
+        end()(on)
+
+
+def _cut(on: Conversation) -> None:
+    """FIN without close_notify."""
+    socket.socket.shutdown(on.socket, socket.SHUT_WR)
+
+
+async def test_a_callers_own_context_tells_truncation_too(certificates: Certificates) -> None:
+    script = [expect_head(), send(b"HTTP/1.1 200 OK\r\n\r\nbody"), _cut, _drain_tls]
+    with Peer(script, tls=certificates.server_context()) as peer:
+        async with AtomHTTP(verify=certificates.client_context()) as client:
+            with pytest.raises(AtomHTTPProtocolError, match="cut off"):
+                await client.get(peer.url)
+
+
+async def test_we_say_goodbye(certificates: Certificates) -> None:
+    """`expect_end` over TLS fails without our close_notify."""
+    with Peer([expect_head(), send(OK), expect_end()], tls=certificates.server_context()) as peer:
+        async with AtomHTTP(verify=str(certificates.ca)) as client:
+            assert (await client.get(peer.url)).text == "ok"
+
+
+# Idle
+
+
+
+async def test_tickets_on_an_idle_connection_keep_it(loop_kind: str, certificates: Certificates) -> None:
+    """Readable, but not bad: a key update is a message of TLS's own, like the tickets that come late."""
+    update, updated = threading.Event(), threading.Event()
+    context = certificates.server_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+
+    class LateTickets:
+        """A server by MemoryBIO, which holds its tickets back until it is told to send them."""
+
+        def __init__(self) -> None:
+            self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+            self.tls = context.wrap_bio(self.incoming, self.outgoing, server_side=True)
+
+        def step(self, on: Conversation, action: Callable[[], Any], keep: bool = False) -> Any:
+            while True:
+                try:
+                    result = action()
+                except ssl.SSLWantReadError:
+                    if data := self.outgoing.read():
+                        on.socket.sendall(data)
+                    received = on.socket.recv(65_536)
+                    if not received:
+                        raise EOFError("the client closed") from None
+                    self.incoming.write(received)
+                    continue
+                if not keep and (data := self.outgoing.read()):
+                    on.socket.sendall(data)
+                return result
+
+    server = LateTickets()
+
+    def serve(on: Conversation) -> None:
+        server.step(on, server.tls.do_handshake, keep=True)
+        tickets = server.outgoing.read()
+        assert len(tickets) > 100, "TLS 1.3 sends its tickets at the end of the handshake"
+        # They carry the first sequence numbers: what is written after them must follow them.
+        on.socket.sendall(tickets[: len(tickets) // 2])
+        request = server.step(on, lambda: server.tls.read(65_536), keep=True)
+        assert request.startswith(b"GET")
+        server.tls.write(OK)
+        on.socket.sendall(tickets[len(tickets) // 2 :] + server.outgoing.read())
+        on.wait(update)
+        # Late messages of TLS's own, on the idle connection: half a record now, the rest of it later.
+        server.tls.write(OK)
+        answer = server.outgoing.read()
+        on.socket.sendall(answer[:5])
+        updated.set()
+        server.step(on, lambda: server.tls.read(65_536), keep=True)
+        on.socket.sendall(answer[5:])
+        _drain_all(on)
+
+    with Peer([serve]) as peer:
+        async with AtomHTTP(verify=str(certificates.ca)) as client:
+            url = peer.url.replace("http:", "https:")
+            assert (await client.get(url)).text == "ok"
+            update.set()
+            while not updated.is_set():
+                await asyncio.sleep(0.001)
+            for _ in range(5):
+                await asyncio.sleep(0)
+            # Readable, and not a byte of application data: the connection is kept, and used.
+            assert only_connection(client).closed is False
+            assert (await client.get(url)).text == "ok"
+        assert peer.connections == 1
+
+
+async def test_tickets_that_come_with_the_first_response(nginx: Nginx, certificates: Certificates) -> None:
+    async with AtomHTTP(verify=str(certificates.ca), base_url=nginx.tls_url) as client:
+        await client.get("/json")
+        first = only_connection(client)
+        for _ in range(3):
+            await asyncio.sleep(0.002)
+            await client.get("/json")
+        assert only_connection(client) is first
+        assert first.served == 4
+
+
+@pytest.mark.parametrize("what", ["data", "close_notify", "cut", "reset"])
+async def test_an_idle_connection_ends_by_data_or_the_end(certificates: Certificates, what: str) -> None:
+    go = threading.Event()
+    ending: dict[str, list[Any]] = {
+        "data": [send(b"x"), _drain_tls],
+        "close_notify": [_end, _drain_tls],
+        "cut": [_cut, _drain_tls],
+        "reset": [reset()],
+    }
+    scripts = [[expect_head(), send(OK), wait(go), *ending[what]], [expect_head(), send(OK), _drain_tls]]
+    with Peer(scripts, tls=certificates.server_context()) as peer:
+        async with AtomHTTP(verify=str(certificates.ca)) as client:
+            await client.get(peer.url)
+            connection = only_connection(client)
+            go.set()
+            async with asyncio.timeout(PATIENCE):
+                while not connection.closed:
+                    await asyncio.sleep(0.001)
+            assert (await client.post(peer.url, data=b"x")).text == "ok"
+
+
+# Large bodies
+
+
+async def test_a_large_upload_over_tls_to_a_peer_that_reads_late(loop_kind: str, certificates: Certificates) -> None:
+    """Ciphertext waits for the socket, plaintext for the ciphertext; nothing is lost or sent twice."""
+    body = pattern(8_000_000)
+    stuck = threading.Event()
+
+    def read(on: Conversation) -> None:
+        assert on.stream.read(len(body)) == body
+
+    script = [expect_head(), wait(stuck), read, send(OK), _drain_tls]
+    with Peer(script, tls=certificates.server_context()) as peer:
+        async with AtomHTTP(verify=str(certificates.ca)) as client:
+            task = asyncio.create_task(client.post(peer.url, data=body))
+            while not client._adapter.pools or not only_connections(client) or only_connection(client).writable:
+                await asyncio.sleep(0.001)
+            stuck.set()
+            assert (await task).text == "ok"
+
+
+def only_connections(client: AtomHTTP) -> list[Http1Connection]:
+    return [each for each in client._adapter.pools[0].connections if each.call is not None]
