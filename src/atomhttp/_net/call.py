@@ -38,6 +38,7 @@ class Call:
     keep_alive = True
     uploading = False
     continued = False
+    answered = False
     head: ResponseHead | None = None
     # Content that came whole, or the pieces that have come so far.
     content = b""

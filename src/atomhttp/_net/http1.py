@@ -39,7 +39,7 @@ HIGH_WATER: Final = 256 * 1024
 # What is handed on in one piece.
 SLICE: Final = 64 * 1024
 # Drained less than this many seconds ago, and in the reactor's latest pass: no need to look for surplus bytes again.
-FRESH: Final = 0.001
+FRESH: Final = 0.02
 
 
 class Owner(Protocol):
@@ -197,6 +197,10 @@ class Http1Connection:
         except OSError as error:
             self._cannot_write(error)
             return
+        call = self.call
+        if call is not None and call.phase == "write" and call.phase_due is not None:
+            # The peer takes bytes: slow, but no stall.
+            call.phase_due = call.driver.now() + call.phase_limit
         if not self.writable:
             self._watch(IN | OUT)
             return
@@ -288,6 +292,7 @@ class Http1Connection:
 
     def _take_head(self, call: Call, head: ResponseHead, now: float) -> None:
         if head.status < 200:
+            call.answered = True
             if head.status == 100:
                 call.continued = True
                 if call.uploading:
@@ -304,7 +309,7 @@ class Http1Connection:
     def _hand_on(self, call: Call, size: int) -> None:
         call.buffered += size
         call.wake()
-        if call.buffered > HIGH_WATER and not call.uploading:
+        if call.buffered > HIGH_WATER:
             self._watch(0)
 
     def resume(self) -> None:
@@ -373,7 +378,8 @@ class Http1Connection:
     def _network_error(self, error: OSError, call: Call) -> AtomHTTPNetworkError:
         code = errno.errorcode.get(error.errno or 0, "ECONNRESET")
         fresh = call.head is None
-        reused = fresh and self.served > 1
+        # An interim response is an answer too: the request has been seen.
+        reused = fresh and not call.answered and self.served > 1
         when = "before a response came" if fresh else "in the middle of the response"
         sent = "maybe"
         problem = AtomHTTPNetworkError(
