@@ -69,16 +69,14 @@ class HTTPAdapter:
             else:
                 connection.start(call, outline.method, head)
             call.sent_at = driver.now()
-            if not call.phase_due and not call.ended and call.error is None:
+            if call.head is None and not call.phase_due and call.error is None:
                 # The common case, written out: one wait, for the whole response (0.4 µs less than Call.wait).
                 waiter = call.waiter = call.wakeable = driver.waiter()
-                deadline = call.deadline
-                if deadline is not None:
-                    driver.reactor.timers.add(call, deadline)
+                if request.deadline is not None:
+                    driver.reactor.timers.add(call, request.deadline)
                 try:
                     await waiter
                 finally:
-                    call.waiter = call.wakeable = None
                     slot = call.slot
                     if slot is not None:
                         slot.discard(call)

@@ -213,6 +213,8 @@ class Http1Connection:
         """The peer takes no more. Why, it may have said already: reading tells."""
         self._reset_by = error
         self._unsent = None
+        if self.call is not None:
+            self.call.keep_alive = False
         if self._mask:
             self._watch(IN)
         if self.call is not None and self.call.uploading:
@@ -336,7 +338,6 @@ class Http1Connection:
             and self._mask == IN
             and call.keep_alive
             and not call.uploading
-            and self._reset_by is None
             and not self._stream.pending
         ):
             self.keep_alive_timeout = call.head.keep_alive_timeout  # type: ignore[union-attr]  # it has ended: it has a head

@@ -25,16 +25,23 @@ class TimerEntry(Protocol):
 class TimerWheel:
     """Entries by due time. `on_earlier` is called when an entry is due before all others."""
 
-    __slots__ = ("_on_earlier", "_order", "_slots")
+    __slots__ = ("_last", "_last_index", "_on_earlier", "_order", "_slots")
 
     def __init__(self, on_earlier: Callable[[], None]) -> None:
         self._slots: dict[int, set[TimerEntry]] = {}
         self._order: list[int] = []
         self._on_earlier = on_earlier
+        # The slot of the entry before: calls that begin together are due together.
+        self._last_index = -1
+        self._last: set[TimerEntry] = set()
 
     def add(self, entry: TimerEntry, due: float) -> None:
         """Arms `entry`, which must not be armed, for `due` on the reactor's clock."""
         index = int(due * SLOTS_PER_SECOND) + 1
+        if index == self._last_index and self._last:
+            self._last.add(entry)
+            entry.slot = self._last
+            return
         slot = self._slots.get(index)
         if slot is None:
             slot = self._slots[index] = set()
@@ -46,6 +53,7 @@ class TimerWheel:
         else:
             slot.add(entry)
             entry.slot = slot
+        self._last_index, self._last = index, slot
 
     @staticmethod
     def discard(entry: TimerEntry) -> None:

@@ -28,6 +28,9 @@ DEFAULT_MAX_HEADER_SIZE: Final = 64 * 1024
 # Nobody needs more, and each one could keep a caller waiting (CVE-2024-24791's kind).
 MAX_INTERIM_RESPONSES: Final = 20
 
+# Requests whose responses are framed by the method.
+_SPECIAL: Final = frozenset(("HEAD", "CONNECT"))
+
 IDLE, HEAD, SIZED, CHUNKED, UNTIL_EOF, CLOSED = range(6)
 
 
@@ -68,7 +71,7 @@ class Http1Engine:
         state = self.state
         try:
             if state == HEAD:
-                return self._receive_head(data)
+                return self._receive_head(data) if self._held or self._used else self._receive_first(data)
             if state == SIZED:
                 return self._receive_sized(data, [])
             if state == CHUNKED:
@@ -101,30 +104,38 @@ class Http1Engine:
 
     # Head
 
+    def _receive_first(self, data: bytes) -> list[Event]:
+        """The first bytes of a response. A small one comes whole, and is one event; any other goes the long way."""
+        end = data.find(b"\r\n\r\n") + 4
+        if end == 3 or end > self._max_header_size:
+            return self._receive_head(data)
+        head = parse_head(data[:end])
+        if head.status == 200 and head.content_length == len(data) - end and self._method not in _SPECIAL:
+            head.content = data[end:]
+            self.state = IDLE if head.keep_alive else CLOSED
+            return [head]
+        return self._take_head(head, data[end:], end)
+
     def _receive_head(self, data: bytes) -> list[Event]:
         start = 0
         if self._held:
             start = max(0, len(self._held) - 3)
             data = self._held + data
             self._held = b""
-        events: list[Event] = []
-        while True:
-            end = data.find(b"\r\n\r\n", start) + 4
-            if end == 3 or self._used + end > self._max_header_size:
-                self._hold(data, end)
-                return events
-            head = parse_head(data[:end])
-            events.append(head)
-            data = data[end:]
-            if head.status >= 200:
-                return self._start_body(head, data, events)
-            self._used += end
-            self._interim += 1
-            if self._interim > MAX_INTERIM_RESPONSES:
-                raise AtomHTTPProtocolError(f"more than {MAX_INTERIM_RESPONSES} interim responses")
-            start = 0
-            if not data:
-                return events
+        end = data.find(b"\r\n\r\n", start) + 4
+        if end == 3 or self._used + end > self._max_header_size:
+            self._hold(data, end)
+            return []
+        return self._take_head(parse_head(data[:end]), data[end:], end)
+
+    def _take_head(self, head: ResponseHead, rest: bytes, size: int) -> list[Event]:
+        if head.status >= 200:
+            return self._start_body(head, rest, [head])
+        self._used += size
+        self._interim += 1
+        if self._interim > MAX_INTERIM_RESPONSES:
+            raise AtomHTTPProtocolError(f"more than {MAX_INTERIM_RESPONSES} interim responses")
+        return [head, *self._receive_head(rest)] if rest else [head]
 
     def _hold(self, data: bytes, end: int) -> None:
         """Keeps an incomplete head, unless it can never become one: a caller should not wait for its timeout then."""
@@ -154,14 +165,9 @@ class Http1Engine:
         if status == 204 or status == 304 or self._never_has_content(status):
             return self._end(rest, END_OF_MESSAGE, events)
         if length is not None:
-            if length == len(rest):
-                # All there, as small replies are: one event for the whole message.
-                head.content = rest
-                self.state = IDLE if head.keep_alive else CLOSED
-                return events
             self._remaining = length
             self.state = SIZED
-            return self._receive_sized(rest, events) if rest else events
+            return self._receive_sized(rest, events) if rest or not length else events
         if coding is not None:
             self.state = CHUNKED
             self._chunks = ChunkedDecoder()

@@ -21,6 +21,9 @@ MAX_FIELDS: Final = 200
 # A head of this many bytes cannot hold more fields than that ("x:" and the line end, each): no need to count them.
 _FEW_FIELDS: Final = 4 * MAX_FIELDS
 
+# The digits of 2**63.
+MAX_DIGITS: Final = 19
+
 _NO_CALLBACKS: Final = object()
 _USUAL_LINE: Final = b"HTTP/1.1 200 OK\r\n"
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.[01] [1-5][0-9][0-9](?: [\t\x20-\x7e\x80-\xff]*)?\r\n")
@@ -52,7 +55,8 @@ def parse_head(block: bytes) -> ResponseHead:
         raise AtomHTTPProtocolError("the server switched protocols (101) without having been asked") from None
     except httptools.HttpParserError as error:
         raise AtomHTTPProtocolError(f"broken response head: {error}: {shown(block)}") from error
-    if not block.startswith(_USUAL_LINE) and _STATUS_LINE.match(block) is None:
+    usual = block.startswith(_USUAL_LINE)
+    if not usual and _STATUS_LINE.match(block) is None:
         raise AtomHTTPProtocolError(f"not a status line of HTTP/1.1: {shown(block)}")
     if len(block) > _FEW_FIELDS and block.count(b"\r\n") - 2 > MAX_FIELDS:
         raise AtomHTTPProtocolError(f"more than {MAX_FIELDS} fields in the response head", "HPE_HEADER_OVERFLOW")
@@ -62,9 +66,8 @@ def parse_head(block: bytes) -> ResponseHead:
         size = len(name)
         if size == _CONTENT_LENGTH:
             # llhttp has refused lists, signs and repetitions; this holds it to that.
-            value = value.rstrip(b" \t")
-            if head.content_length is not None or not value.isdigit() or len(value) > 19:  # noqa: PLR2004  # 2**63 has 19
-                raise AtomHTTPProtocolError(f"not a Content-Length: {value[:80]!r}")
+            if not value.isdigit() or head.content_length is not None or len(value) > MAX_DIGITS:
+                value = _strict_length(value, head)
             head.content_length = int(value)
         elif size == _TRANSFER_ENCODING:
             # Repeated fields are one list; no list of two codings is accepted anyway.
@@ -75,11 +78,19 @@ def parse_head(block: bytes) -> ResponseHead:
             options = options + b"," + value if options else value
         else:
             head.keep_alive_timeout = _keep_alive_timeout(value)
-    if not block.startswith(b"HTTP/1.1"):
+    if not usual and block.startswith(b"HTTP/1.0"):
         head.keep_alive = _is_kept_alive(head.find(b"connection").encode("latin-1"), "1.0")
     elif options:
         head.keep_alive = _is_kept_alive(options, "1.1")
     return head
+
+
+def _strict_length(value: bytes, head: ResponseHead) -> bytes:
+    """A Content-Length that is not plainly one: white space around it is fine, nothing else is."""
+    value = value.rstrip(b" \t")
+    if head.content_length is not None or not value.isdigit() or len(value) > MAX_DIGITS:
+        raise AtomHTTPProtocolError(f"not a Content-Length: {value[:80]!r}")
+    return value
 
 
 # Servers send the same few values again and again (cached: 0.06 µs instead of 1.1).

@@ -62,15 +62,16 @@ class AioWaiter:
     tasks wait for futures that are not asyncio's own (`_asyncio_future_blocking`, `add_done_callback`, `result`).
     """
 
-    __slots__ = ("_asyncio_future_blocking", "_callback", "_cancel_message", "_context", "_done", "_driver", "_error", "_result")
+    # Defaults on the class and no __slots__: making one sets a single attribute.
+    _asyncio_future_blocking = False
+    _callback: Callable[[AioWaiter], object] | None = None
+    _context: contextvars.Context | None = None
+    _done = False
+    _error: BaseException | None = None
+    _result: Any = None
 
     def __init__(self, driver: AsyncioDriver) -> None:
         self._driver = driver
-        self._asyncio_future_blocking = False
-        self._done = False
-        self._callback: Callable[[AioWaiter], object] | None = None
-        self._error: BaseException | None = None
-        self._result: Any = None
 
     def __await__(self) -> Generator[AioWaiter, None, Any]:
         if not self._done:
@@ -87,7 +88,7 @@ class AioWaiter:
         self, callback: Callable[[AioWaiter], object], *, context: contextvars.Context | None = None
     ) -> None:
         self._callback = callback
-        self._context = context
+        self._context = context if context is not None else contextvars.copy_context()
         if self._done:
             self._driver.wake(self)
 
@@ -116,7 +117,8 @@ class AioWaiter:
         return self._error
 
     def set_result(self, result: Any) -> None:
-        self._result = result
+        if result is not None:
+            self._result = result
         self._done = True
         if self._callback is not None:
             self._driver.wake(self)
@@ -129,12 +131,10 @@ class AioWaiter:
 
     def step(self) -> None:
         """Runs the task up to its next wait."""
-        callback, self._callback = self._callback, None
+        callback = self._callback
         if callback is not None:
-            if self._context is not None:
-                self._context.run(callback, self)
-            else:
-                callback(self)
+            self._callback = None
+            self._context.run(callback, self)  # type: ignore[union-attr]  # tasks always give theirs
 
 
 class AsyncioDriver(Driver):
