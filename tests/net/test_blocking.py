@@ -353,7 +353,9 @@ def test_an_interrupt_at_any_line_leaves_the_counts_true(origin: Origin, scenari
             pool = the_pool(client)
             alive = sum(not each.closed for each in pool.connections)
             if not pool.open_count == pool.idle_count == alive == 1:
-                problems.append(f"line {number}, {where}: open {pool.open_count}, idle {pool.idle_count}, {alive} alive")
+                problems.append(
+                    f"line {number}, {where}: open {pool.open_count}, idle {pool.idle_count}, {alive} alive"
+                )
                 pool.abandon()
         gc.collect()
         assert not problems, "\n".join(problems)

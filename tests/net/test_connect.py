@@ -101,7 +101,9 @@ async def test_a_black_hole_costs_250_ms(virtual_clock: VirtualClockLoop, names:
         assert response.timings.connect >= 0.25
 
 
-async def test_many_black_holes_are_tried_in_turn(virtual_clock: VirtualClockLoop, names: Names, origin: Origin) -> None:
+async def test_many_black_holes_are_tried_in_turn(
+    virtual_clock: VirtualClockLoop, names: Names, origin: Origin
+) -> None:
     with contextlib.ExitStack() as stack:
         holes = [stack.enter_context(silent_address()) for _ in range(3)]
         names.table["four.test"] = [*holes, ("127.0.0.1", origin.port)]

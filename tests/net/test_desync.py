@@ -90,7 +90,11 @@ LAYOUTS = [
     Layout("later: an interim response", [OK, b"HTTP/1.1 100 Continue\r\n\r\n"]),
     # Framing that cannot be trusted.
     Layout("two lengths", [b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok"], body=None),
-    Layout("two different lengths", [b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 44\r\n\r\nok" + POISON], body=None),
+    Layout(
+        "two different lengths",
+        [b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 44\r\n\r\nok" + POISON],
+        body=None,
+    ),
     Layout("a list of lengths", [b"HTTP/1.1 200 OK\r\nContent-Length: 2, 2\r\n\r\nok" + POISON], body=None),
     Layout("a signed length", [b"HTTP/1.1 200 OK\r\nContent-Length: +2\r\n\r\nok" + POISON], body=None),
     Layout("a hexadecimal length", [b"HTTP/1.1 200 OK\r\nContent-Length: 0x2\r\n\r\nok" + POISON], body=None),
@@ -101,8 +105,12 @@ LAYOUTS = [
         body=None,
     ),
     Layout("an unknown coding", [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: xchunked\r\n\r\n" + POISON], body=None),
-    Layout("a coding and a tab", [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\t\r\n\r\n0\r\n\r\n" + POISON], body=None),
-    Layout("two codings", [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n" + POISON], body=None),
+    Layout(
+        "a coding and a tab", [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\t\r\n\r\n0\r\n\r\n" + POISON], body=None
+    ),
+    Layout(
+        "two codings", [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n" + POISON], body=None
+    ),
     Layout("a coding in 1.0", [b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + POISON], body=None),
     Layout("a chunk with a sign", [chunked(end=b"-2\r\nok\r\n0\r\n\r\n")], body=None),
     Layout("a chunk in disguise", [chunked(end=b"0x2\r\nok\r\n0\r\n\r\n")], body=None),

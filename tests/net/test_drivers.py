@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.lowlevel
 
 import atomhttp
 from atomhttp import AtomHTTP, AtomHTTPClosedError, AtomHTTPNetworkError, AtomHTTPTimeoutError
@@ -292,7 +293,7 @@ def test_trio_makes_requests(nginx: Nginx, certificates: Certificates) -> None:
 def test_trio_uploads_from_an_iterator(origin: Origin) -> None:
     async def body() -> Any:
         for _ in range(10):
-            await trio.sleep(0)
+            await trio.lowlevel.checkpoint()
             yield b"0123456789" * 1000
 
     async def main(client: TrioHTTP) -> None:

@@ -370,7 +370,14 @@ async def test_other_interim_responses_are_not_what_was_waited_for(virtual_clock
 
 
 async def test_100_after_the_body_has_gone_is_harmless(virtual_clock: VirtualClockLoop) -> None:
-    script = [expect_head(), expect_body(), send(b"HTTP/1.1 100 Continue\r\n\r\n" + OK), expect_head(), send(OK), drain()]
+    script = [
+        expect_head(),
+        expect_body(),
+        send(b"HTTP/1.1 100 Continue\r\n\r\n" + OK),
+        expect_head(),
+        send(OK),
+        drain(),
+    ]
     with Peer(script) as peer:
         async with AtomHTTP() as client:
             assert (await client.post(peer.url, data=b"body", headers=EXPECT)).text == "ok"

@@ -164,9 +164,7 @@ async def test_the_total_limit_is_kept(loop_kind: str, origin: Origin) -> None:
 async def test_the_limit_of_an_origin_is_kept(loop_kind: str) -> None:
     with Origin() as first, Origin() as second:
         async with AtomHTTP(max_connections_per_origin=2) as client:
-            await asyncio.gather(
-                *(client.get(each.url + "/bytes/1") for _ in range(40) for each in (first, second))
-            )
+            await asyncio.gather(*(client.get(each.url + "/bytes/1") for _ in range(40) for each in (first, second)))
         assert first.connections == second.connections == 2
 
 

@@ -132,7 +132,9 @@ async def test_an_upload_is_held_back_by_its_reader(
 
 
 @pytest.mark.parametrize("secure", [False, True], ids=["tcp", "tls"])
-async def test_a_download_is_held_back_by_its_consumer(loop_kind: str, certificates: Certificates, secure: bool) -> None:
+async def test_a_download_is_held_back_by_its_consumer(
+    loop_kind: str, certificates: Certificates, secure: bool
+) -> None:
     sent = 0
     total = 30_000_000
 

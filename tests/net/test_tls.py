@@ -15,14 +15,21 @@ from typing import Any
 import pytest
 import trustme
 
-from atomhttp import AtomHTTP, AtomHTTPNetworkError, AtomHTTPProtocolError, AtomHTTPTimeoutError, AtomHTTPTLSError
-from atomhttp import SyncAtomHTTP, Timeout
+from atomhttp import (
+    AtomHTTP,
+    AtomHTTPNetworkError,
+    AtomHTTPProtocolError,
+    AtomHTTPTimeoutError,
+    AtomHTTPTLSError,
+    SyncAtomHTTP,
+    Timeout,
+)
 from atomhttp._net.http1 import Http1Connection
 from support.certificates import Certificates
 from support.clock import VirtualClockLoop
 from support.nginx import BLOB, Nginx
 from support.origin import Origin, pattern
-from support.peer import Conversation, Peer, close, end, expect_end, expect_head, hold, reset, send, signal, wait
+from support.peer import Conversation, Peer, close, end, expect_end, expect_head, hold, reset, send, wait
 from support.server import PATIENCE
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -358,7 +365,6 @@ async def test_we_say_goodbye(certificates: Certificates) -> None:
 
 
 # Idle
-
 
 
 async def test_tickets_on_an_idle_connection_keep_it(loop_kind: str, certificates: Certificates) -> None:

@@ -23,7 +23,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from atomhttp._net.call import Call
-from atomhttp._net.pollers import IN, OUT
+from atomhttp._net.pollers import IN, OUT, build_probe
 from atomhttp._net.stream import Stream
 from atomhttp._wire.events import ResponseHead
 from atomhttp._wire.http1 import IDLE, Http1Engine
@@ -58,6 +58,7 @@ class Http1Connection:
         "_fd",
         "_mask",
         "_owner",
+        "_probe",
         "_reset_by",
         "_send",
         "_stream",
@@ -75,6 +76,8 @@ class Http1Connection:
 
     def __init__(self, stream: Stream, owner: Owner, bucket: Any, max_header_size: int, now: float) -> None:
         self._stream = stream
+        # Asks whether there is anything to look at, without the exception that an empty socket costs (2 µs).
+        self._probe = build_probe(stream.fileno())
         self._send = stream.send
         self._owner = owner
         self._engine = Http1Engine(max_header_size)
@@ -131,11 +134,12 @@ class Http1Connection:
 
     def is_usable(self, now: float) -> bool:
         """Whether an idle connection can take a call: alive, not too old, and not a byte has come that nobody asked for."""
-        if not self.closed:
-            if self.expires <= now:
-                self.close()
-            else:
-                self._look()
+        if self.closed:
+            return False
+        if self.expires <= now:
+            self.close()
+        elif self._probe is None or self._probe(0):
+            self._look()
         return not self.closed
 
     def _look(self) -> None:

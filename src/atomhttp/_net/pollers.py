@@ -6,7 +6,7 @@ Masks are those of poll(2) everywhere. `fileno()` is None where the poller itsel
 from __future__ import annotations
 
 import select
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
 IN: Final = 1
@@ -117,6 +117,15 @@ class SelectPoller:
 
     def close(self) -> None:
         self._masks.clear()
+
+
+def build_probe(fd: int) -> Callable[[int], Sequence[tuple[int, int]]] | None:
+    """A call that says, when given 0, whether `fd` has anything to read; None where the system has nothing so cheap."""
+    if not hasattr(select, "poll"):
+        return None
+    poll = select.poll()
+    poll.register(fd, IN)
+    return poll.poll
 
 
 def build_nested_poller() -> Poller:

@@ -89,8 +89,6 @@ class Reactor:
         if not self._handlers:
             self._driver.unwatch()
         self.poller.unregister(fd)
-        if not self._handlers and self.timers.next_due() is None:
-            self._driver.disarm()
 
     def close(self, sock: socket.socket) -> None:
         """Closes a socket that is no longer registered; its number must not return while events of it may be held."""
@@ -121,11 +119,16 @@ class Reactor:
         """Waits until something is ready or `timeout` seconds have gone (negative: for ever), serves it, runs timers."""
         due = self.timers.next_due()
         if due is not None:
-            left = max(0.0, due - self.now())
-            timeout = left if timeout < 0 else min(left, timeout)
+            left = due - self.now()
+            if left < 0:
+                left = 0.0
+            if timeout < 0 or left < timeout:
+                timeout = left
         self.passes += 1
-        self._serve(self._poll(timeout, BATCH))
-        if due is not None:
+        events = self._poll(timeout, BATCH)
+        if events:
+            self._serve(events)
+        if due is not None and self.now() >= due:
             self.timers.run(self.now())
 
     def run_timers(self) -> None:

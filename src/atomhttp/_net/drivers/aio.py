@@ -172,6 +172,8 @@ class AsyncioDriver(Driver):
         self._waiting_thread = _PollerThread(self.loop, self.reactor, self._context, self.run_ready)
 
     def unwatch(self) -> None:
+        if self.reactor.timers.next_due() is None:
+            self.disarm()
         thread, self._waiting_thread = self._waiting_thread, None
         if thread is not None:
             thread.stop()

@@ -13,7 +13,6 @@ from atomhttp._net.reactor import Reactor
 
 T = TypeVar("T")
 
-_PENDING: Any = object()
 # Every unit of one client may use every connection of it: they share one pool.
 SHARED_SCOPE = "synchronous"
 
@@ -21,14 +20,13 @@ SHARED_SCOPE = "synchronous"
 class BlockingWaiter:
     """The smallest thing that can be awaited and completed."""
 
-    __slots__ = ("_error", "_result")
-
-    def __init__(self) -> None:
-        self._result: Any = _PENDING
-        self._error: BaseException | None = None
+    # Defaults on the class: making one sets nothing.
+    pending = True
+    _error: BaseException | None = None
+    _result: Any = None
 
     def done(self) -> bool:
-        return self._result is not _PENDING
+        return not self.pending
 
     def cancelled(self) -> bool:
         return False
@@ -38,13 +36,14 @@ class BlockingWaiter:
 
     def set_result(self, result: Any) -> None:
         self._result = result
+        self.pending = False
 
     def set_exception(self, error: BaseException) -> None:
         self._error = error
-        self._result = None
+        self.pending = False
 
     def __await__(self) -> Generator[BlockingWaiter, None, Any]:
-        if self._result is _PENDING:
+        if self.pending:
             yield self
         if self._error is not None:
             raise self._error
@@ -78,7 +77,7 @@ class BlockingDriver(Driver):
             error = None
             if type(waiter) is BlockingWaiter:
                 try:
-                    while not waiter.done():
+                    while waiter.pending:
                         wait(-1.0)
                 except BaseException as interrupt:
                     # KeyboardInterrupt while waiting: the coroutine learns of it where it waits, and closes up.
