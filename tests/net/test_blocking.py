@@ -310,10 +310,9 @@ def steps(function: Callable[[int], Callable[[], Any]], stride: int = 1) -> Iter
     number = 1
     while True:
         stepper = Stepper(number)
-        if not stepper.run(function(number)):
-            if stepper.countdown > 0:
-                return
-            # The interrupt came in a place that does not let exceptions out (a finalizer): as good as none.
+        # Else it may have come in a place that lets no exception out (a finalizer): as good as none.
+        if not stepper.run(function(number)) and stepper.countdown > 0:
+            return
         yield number, stepper.where
         number += stride
 

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import textwrap
 import threading
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +21,6 @@ from atomhttp._net.drivers import aio
 from support.clock import VirtualClockLoop
 from support.origin import Origin
 from support.server import PATIENCE, silent_address
-
-Lookup = Callable[[str, int], list[tuple[str, int]]]
 
 
 @pytest.fixture
@@ -346,13 +343,8 @@ def test_a_hung_lookup_does_not_hold_the_exit() -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.fixture
-def _own_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+async def test_blocking_work_has_threads_enough_and_not_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threads, "_threads", threads._Threads())
-    return
-
-
-async def test_blocking_work_has_threads_enough_and_not_more(_own_threads: None) -> None:  # noqa: PT019
     driver = aio.current()
     go = threading.Event()
     running = threading.Semaphore(0)

@@ -9,8 +9,8 @@ import os
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 import uvloop
@@ -20,6 +20,7 @@ from atomhttp._net.drivers import aio
 from atomhttp._net.reactor import live_reactors
 from support.nginx import Nginx
 from support.origin import Origin
+from support.server import silent_address
 
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
     "asyncio": asyncio.SelectorEventLoop,
@@ -35,18 +36,6 @@ def descriptors() -> set[str]:
         except OSError:
             continue
     return found
-
-
-def connections() -> list[tuple[int, str]]:
-    """Established TCP connections of this process, as (inode's owner count, peer)."""
-    inodes = {each.partition("socket:")[2].strip("[]") for each in descriptors() if "socket:" in each}
-    rows = []
-    with open("/proc/net/tcp") as table:
-        for line in list(table)[1:]:
-            fields = line.split()
-            if fields[9] in inodes and fields[3] == "01":
-                rows.append((int(fields[9]), fields[2]))
-    return rows
 
 
 # Loops
@@ -150,7 +139,6 @@ def test_a_dropped_sync_client_lets_go(nginx: Nginx) -> None:
 
 def test_a_client_dropped_in_another_thread_than_its_loops(nginx: Nginx) -> None:
     """The loop's own thread must do the closing."""
-    import threading
 
     async def main() -> None:
         before = {each for each in descriptors() if "socket:" in each}
@@ -179,7 +167,7 @@ async def test_a_client_dropped_while_a_call_is_in_flight_finishes_it(origin: Or
     await asyncio.sleep(0)
 
 
-# close()
+# What close leaves
 
 
 async def test_close_leaves_nothing(loop_kind: str, nginx: Nginx) -> None:
@@ -220,8 +208,6 @@ async def test_close_ends_calls_in_flight_and_waiting(loop_kind: str, origin: Or
 
 
 async def test_close_during_connect_and_lookup(loop_kind: str) -> None:
-    from support.server import silent_address
-
     with silent_address() as (host, port):
         client = AtomHTTP()
         calls = [asyncio.create_task(client.get(f"http://{host}:{port}/")) for _ in range(3)]
@@ -389,6 +375,3 @@ def test_a_lookup_under_way_at_the_fork_is_forgotten_by_the_child(origin: Origin
         origin.url.replace("127.0.0.1", "localhost") + "/bytes/1",
     )
     assert done.returncode == 0, done.stderr
-
-
-Any_ = Any

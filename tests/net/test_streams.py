@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import gc
 import os
 import socket
 import threading
@@ -201,10 +200,9 @@ async def test_a_stream_that_is_read_to_its_end_gives_its_connection_back(loop_k
 
 async def test_a_forgotten_stream_is_closed_with_a_warning(nginx: Nginx) -> None:
     async with AtomHTTP(base_url=nginx.url) as client:
-        response = await client.get("/big", response_type="stream")
+        responses = [await client.get("/big", response_type="stream")]
         with pytest.warns(ResourceWarning, match="test_streams.py"):
-            del response
-            gc.collect()
+            responses.clear()
         await asyncio.sleep(0)
         assert connections(client) == []
 

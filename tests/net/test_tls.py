@@ -7,6 +7,7 @@ import contextlib
 import datetime
 import socket
 import ssl
+import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,9 @@ from typing import Any
 
 import pytest
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from atomhttp import (
     AtomHTTP,
@@ -25,11 +29,12 @@ from atomhttp import (
     Timeout,
 )
 from atomhttp._net.http1 import Http1Connection
+from atomhttp._net.tls import build_context
 from support.certificates import Certificates
 from support.clock import VirtualClockLoop
 from support.nginx import BLOB, Nginx
 from support.origin import Origin, pattern
-from support.peer import Conversation, Peer, close, end, expect_end, expect_head, hold, reset, send, wait
+from support.peer import Conversation, Peer, close, end, expect_end, expect_head, hold, reset, send, signal, wait
 from support.server import PATIENCE
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -60,8 +65,25 @@ def test_a_trusted_server_without_a_loop(nginx: Nginx, certificates: Certificate
         assert (client.get("/blob", response_type="blob")).data == BLOB
 
 
-def test_a_stream_in_pieces_that_tls_still_holds(tls_origin: Origin, certificates: Certificates) -> None:
-    """What OpenSSL has decrypted gives no event any more: a read that resumes must ask for it."""
+@pytest.mark.parametrize("size", [270_000, 300_000, 400_000])
+def test_what_tls_still_holds_when_the_socket_has_nothing_more(certificates: Certificates, size: int) -> None:
+    """What OpenSSL has taken in gives no event any more: a read that resumes must ask for it."""
+    arrived = threading.Event()
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size
+    go = threading.Event()
+    script = [expect_head(), send(head), wait(go), send(pattern(size)), signal(arrived), _drain_tls]
+    client = SyncAtomHTTP(verify=str(certificates.ca), timeout=2)
+    with Peer(script, tls=certificates.server_context()) as peer, client:
+        stream = client.get(peer.url, response_type="stream").data
+        go.set()
+        assert arrived.wait(PATIENCE)
+        received = b""
+        while piece := stream.read(9_000):
+            received += piece
+        assert received == pattern(size)
+
+
+def test_a_stream_in_small_pieces(tls_origin: Origin, certificates: Certificates) -> None:
     with SyncAtomHTTP(verify=str(certificates.ca), base_url=tls_origin.url, timeout=PATIENCE) as client:
         stream = client.get("/bytes/1500000", response_type="stream").data
         received = b""
@@ -84,8 +106,6 @@ async def test_what_verify_may_be(tls_origin: Origin, certificates: Certificates
 
 def _subject_hash(certificate: Path) -> str:
     """The name under which OpenSSL looks for a CA in a directory."""
-    import subprocess
-
     command = ["openssl", "x509", "-subject_hash", "-noout", "-in", str(certificate)]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
@@ -118,10 +138,6 @@ async def test_a_self_signed_certificate(tmp_path: Path) -> None:
 
 
 def _self_signed(directory: Path) -> ssl.SSLContext:
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
     now = datetime.datetime.now(datetime.UTC)
@@ -168,15 +184,12 @@ async def test_an_expired_certificate(tmp_path: Path) -> None:
             assert (await refused(client, origin.url)).code == "CERT_HAS_EXPIRED"
 
 
-async def test_verify_false_trusts_anybody_and_only_there(tls_origin: Origin, recwarn: Any) -> None:
-    import warnings
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        async with AtomHTTP(verify=False) as client:
-            assert (await client.get(f"https://localhost:{tls_origin.port}/bytes/1")).ok
-            with pytest.raises(AtomHTTPTLSError):
-                await client.get(f"https://localhost:{tls_origin.port}/bytes/1", verify=True)
+@INSECURE
+async def test_verify_false_trusts_anybody_and_only_there(tls_origin: Origin) -> None:
+    async with AtomHTTP(verify=False) as client:
+        assert (await client.get(f"https://localhost:{tls_origin.port}/bytes/1")).ok
+        with pytest.raises(AtomHTTPTLSError):
+            await client.get(f"https://localhost:{tls_origin.port}/bytes/1", verify=True)
 
 
 async def test_files_that_cannot_be_used(tmp_path: Path) -> None:
@@ -229,8 +242,6 @@ async def test_tls_over_a_unix_socket(certificates: Certificates, tmp_path: Path
 
 
 def test_contexts_are_shared_by_what_they_trust(certificates: Certificates) -> None:
-    from atomhttp._net.tls import build_context
-
     one = build_context(str(certificates.ca), None)
     assert build_context(str(certificates.ca), None) is one
     assert build_context(str(certificates.ca), (str(certificates.client),)) is not one
