@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import gc
 import itertools
@@ -19,9 +20,9 @@ import pytest
 from atomhttp import AtomHTTP
 from atomhttp._net.drivers import aio
 from atomhttp._net.drivers.blocking import BlockingDriver
+from atomhttp._net.http1 import Http1Connection
 from atomhttp._net.pollers import IN, PollPoller, SelectPoller, build_nested_poller
 from atomhttp._net.reactor import BATCH, BUDGET, Reactor
-from atomhttp._net.stream import SocketStream
 from support.origin import Origin, pattern
 from support.peer import Peer, expect_head, send, wait
 from support.server import PATIENCE
@@ -296,15 +297,15 @@ def test_a_base_exception_is_told_raised_again_and_does_not_spin(reactor: Reacto
 
 
 async def test_a_broken_handler_of_a_client_fails_one_request(origin: Origin, monkeypatch: pytest.MonkeyPatch) -> None:
-    receive = SocketStream.receive
+    on_ready = Http1Connection.on_ready
 
-    def explode(self: SocketStream, buffer: memoryview) -> int | None:
-        size = receive(self, buffer)
-        if size and b"404" in bytes(buffer[:20]):
-            raise ZeroDivisionError("a bug of ours")
-        return size
+    def explode(self: Http1Connection, mask: int) -> None:
+        with contextlib.suppress(BlockingIOError):
+            if b" 404 " in self._stream.sock.recv(20, socket.MSG_PEEK):
+                raise ZeroDivisionError("a bug of ours")
+        on_ready(self, mask)
 
-    monkeypatch.setattr(SocketStream, "receive", explode)
+    monkeypatch.setattr(Http1Connection, "on_ready", explode)
     async with AtomHTTP(base_url=origin.url) as client:
         await client.get("/bytes/1")
         results = await asyncio.gather(

@@ -113,7 +113,7 @@ async def test_an_upload_is_held_back_by_its_reader(
             headers = {"Content-Length": str(len(body))}
             data = body if kind == "bytes" else pieces()
             task = asyncio.create_task(client.post(peer.url, data=data, headers=headers))
-            await until(lambda: connections(client) and not connections(client)[0].writable)
+            await until(lambda: peer.heads and connections(client) and not connections(client)[0].writable)
             before = resident()
             # The loop is idle now: turn it, and see that nothing moves.
             for _ in range(200):

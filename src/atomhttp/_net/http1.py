@@ -20,6 +20,7 @@ import logging
 import socket
 import ssl
 from collections import deque
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from atomhttp._net.call import Call
@@ -47,6 +48,7 @@ class Owner(Protocol):
 
     def release(self, connection: Http1Connection) -> None: ...
     def forget(self, connection: Http1Connection) -> None: ...
+    def drop_idle(self, connection: Http1Connection) -> None: ...
 
 
 class Http1Connection:
@@ -103,12 +105,18 @@ class Http1Connection:
     # Where it is watched
 
     def attach(self, reactor: Reactor) -> None:
-        """Has `reactor` watch it; a connection may change its reactor between calls (synchronous units)."""
+        """Has `reactor` watch it."""
+        if self.reactor is not reactor:
+            self.move(reactor)
+        if self._mask != IN:
+            self._watch(IN)
+
+    def move(self, reactor: Reactor) -> None:
+        """It belongs to `reactor` from now on, not watched yet (a synchronous client's units pass connections on)."""
         if self.reactor is not reactor:
             self.detach()
             self.reactor = reactor
             self._pass = -1
-        self._watch(IN)
 
     def detach(self) -> None:
         """Nobody watches it."""
@@ -143,14 +151,18 @@ class Http1Connection:
         return not self.closed
 
     def _look(self) -> None:
-        """Reads what the reactor may not have come to yet."""
+        """Reads what the reactor may not have come to yet: anything but TLS's own messages ends an idle connection."""
         buffer = self.reactor.buffer if self.reactor is not None else memoryview(bytearray(16 * 1024))
         try:
-            size = self._stream.receive(buffer)
-        except (OSError, ssl.SSLError):
-            size = 0
-        if size is not None or self._stream.pending:
+            self._stream.receive(buffer)
+        except BlockingIOError:
+            if not self._stream.pending:
+                return
+        except OSError:
+            # Expected: the peer has reset it. It is of no more use, and nobody was using it.
             self.close()
+            return
+        self.close()
 
     # One exchange
 
@@ -162,19 +174,25 @@ class Http1Connection:
         self._engine.expect(method)
         try:
             sent = self._send(data)
+        except BlockingIOError:
+            sent = 0
         except OSError as error:
             self._cannot_write(error)
-        else:
-            if sent != len(data) or self._stream.unflushed:
-                self._keep(data, sent)
+            return
+        if sent != len(data) or self._stream.unflushed:
+            self._keep(data, sent)
 
     def write(self, data: bytes | memoryview) -> None:
         """Sends `data` as far as the socket takes it; the rest follows when it can. Nothing else may be unsent."""
         if self._reset_by is None:
             try:
-                self._keep(data, self._send(data))
+                sent = self._send(data)
+            except BlockingIOError:
+                sent = 0
             except OSError as error:
                 self._cannot_write(error)
+                return
+            self._keep(data, sent)
 
     def _keep(self, data: bytes | memoryview, sent: int) -> None:
         """What the socket did not take waits for it."""
@@ -198,6 +216,8 @@ class Http1Connection:
                     if not sent:
                         break
                     self._unsent = self._unsent[sent:] if sent < len(self._unsent) else None
+        except BlockingIOError:
+            pass  # the rest waits for the next event
         except OSError as error:
             self._cannot_write(error)
             return
@@ -255,8 +275,6 @@ class Http1Connection:
         try:
             while True:
                 size = stream.receive(buffer)
-                if size is None:
-                    return
                 if not size:
                     self._ended()
                     return
@@ -267,6 +285,8 @@ class Http1Connection:
                         self._take(bytes(buffer[start : min(start + SLICE, size)]))
                 if not stream.pending or not self._mask:
                     return
+        except BlockingIOError:
+            return
         except AtomHTTPProtocolError as error:
             self._broken(error)
         except OSError as error:
@@ -431,3 +451,19 @@ class Http1Connection:
             sock.close()
         self._owner.forget(self)
 
+
+class SharedHttp1Connection(Http1Connection):
+    """A connection that the units of a synchronous client, in whatever threads, hand to each other.
+
+    It stays registered with the unit that used it last, whose thread may be polling when another one takes it: a stale
+    event must then not touch it.
+    """
+
+    __slots__ = ()
+
+    def on_ready(self, mask: int) -> None:
+        call = self.call
+        if call is None:
+            self._owner.drop_idle(self)
+        elif call.driver.thread == get_ident():
+            super().on_ready(mask)

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Final
 from atomhttp._model.route import Route
 from atomhttp._net.call import Call
 from atomhttp._net.connect import connect
-from atomhttp._net.http1 import Http1Connection
+from atomhttp._net.http1 import Http1Connection, SharedHttp1Connection
 from atomhttp._net.pool_policy import Decision, Facts, decide, oldest_servable
 from atomhttp._net.stream import Stream
 from atomhttp.errors import AtomHTTPClosedError, AtomHTTPTimeoutError
@@ -128,16 +128,15 @@ class Pool:
         if bucket is None:
             return None
         idle = bucket.idle
+        shared = self.driver is None
         while idle:
-            connection = idle.pop() if self.driver is not None else self._claim(bucket, reactor)
+            connection = self._claim(bucket, reactor) if shared else idle.pop()
             if connection is None:
                 return None
-            if self.driver is None:
-                # Nobody watches what lies idle between calls.
-                if connection.is_usable(now):
+            # Between the calls of a synchronous client nobody watches: there it is always looked at.
+            if (not shared and connection.is_fresh(reactor, now)) or connection.is_usable(now):
+                if shared:
                     connection.attach(reactor)
-                    return connection
-            elif connection.is_fresh(reactor, now) or connection.is_usable(now):
                 return connection
         return None
 
@@ -147,7 +146,7 @@ class Pool:
             if not bucket.idle:
                 return None
             connection = bucket.idle[-1]
-            connection.reactor = reactor
+            connection.move(reactor)
             bucket.idle.pop()
             return connection
 
@@ -235,7 +234,8 @@ class Pool:
         try:
             stream = await self._connect(bucket.route, call)
             now = call.driver.now()
-            connection = Http1Connection(stream, self, bucket, self.limits.max_header_size, now)
+            kind = SharedHttp1Connection if self.driver is None else Http1Connection
+            connection = kind(stream, self, bucket, self.limits.max_header_size, now)
             connection.expires = now + 1
             connection.reactor = reactor
             bucket.members.add(connection)
@@ -267,8 +267,9 @@ class Pool:
         bucket = connection.bucket
         driver = self.driver
         if driver is None:
-            connection.detach()
-            bucket.idle.append(connection)
+            # Under the lock: `_claim` looks at the newest one first and takes it then.
+            with self._lock:
+                bucket.idle.append(connection)
             # A copy: another thread may have taken it meanwhile, and left nothing.
             if any(item.expires <= now for item in tuple(bucket.idle)[:1]):
                 self._close_expired(now)
@@ -279,6 +280,15 @@ class Pool:
         # After the append: whoever queues looks for idle connections after it has queued.
         if self._queues:
             self._serve_waiters()
+
+    def drop_idle(self, connection: Http1Connection) -> None:
+        """An idle connection has something to read; if it is still idle, it is closed."""
+        with self._lock:
+            try:
+                connection.bucket.idle.remove(connection)
+            except ValueError:
+                return
+        connection.close()
 
     def forget(self, connection: Http1Connection) -> None:
         """The connection has closed."""
@@ -309,7 +319,8 @@ class Pool:
         if connection is None:
             self._leave(bucket, ticket.call)
         elif not connection.closed:
-            bucket.idle.append(connection)
+            with self._lock:
+                bucket.idle.append(connection)
             self._serve_waiters()
 
     # Waiters
@@ -330,7 +341,7 @@ class Pool:
                 if decision is Decision.REUSE:
                     try:
                         ticket.connection = bucket.idle[-1]
-                        ticket.connection.reactor = ticket.call.driver.reactor
+                        ticket.connection.move(ticket.call.driver.reactor)
                         bucket.idle.pop()
                     except IndexError:
                         # Another thread was faster; the facts have changed.

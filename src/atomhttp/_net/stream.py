@@ -21,11 +21,11 @@ class Stream(Protocol):
 
     def fileno(self) -> int: ...
 
-    def receive(self, buffer: memoryview) -> int | None:
-        """Receives into `buffer`: how many bytes, 0 at the end, None when there is nothing now. Raises OSError."""
+    def receive(self, buffer: memoryview, /) -> int:
+        """Receives into `buffer`: how many bytes, 0 at the end. Raises BlockingIOError when there is nothing now."""
 
-    def send(self, data: bytes | memoryview) -> int:
-        """How many bytes of `data` were taken, 0 when none can be now. Raises OSError."""
+    def send(self, data: bytes | memoryview, /) -> int:
+        """How many bytes of `data` were taken. Raises BlockingIOError when none can be now (or says 0)."""
 
     def flush(self) -> bool:
         """Sends what waits; True when nothing does. Raises OSError."""
@@ -39,32 +39,18 @@ class Stream(Protocol):
 
 
 class SocketStream:
-    """A stream that is a socket."""
+    """A stream that is a socket: its methods are the socket's own."""
 
-    __slots__ = ("_recv_into", "_send", "clean_eof", "pending", "sock", "unflushed")
+    __slots__ = ("clean_eof", "fileno", "pending", "receive", "send", "sock", "unflushed")
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
+        self.fileno = sock.fileno
+        self.receive = sock.recv_into
+        self.send = sock.send
         self.pending = False
         self.unflushed = False
         self.clean_eof = True
-        self._recv_into = sock.recv_into
-        self._send = sock.send
-
-    def fileno(self) -> int:
-        return self.sock.fileno()
-
-    def receive(self, buffer: memoryview) -> int | None:
-        try:
-            return self._recv_into(buffer)
-        except (BlockingIOError, InterruptedError):
-            return None
-
-    def send(self, data: bytes | memoryview) -> int:
-        try:
-            return self._send(data)
-        except (BlockingIOError, InterruptedError):
-            return 0
 
     def flush(self) -> bool:
         return True

@@ -97,8 +97,9 @@ class TLSStream:
 
     def _feed(self, buffer: memoryview) -> bool:
         """Moves ciphertext from the inner stream to OpenSSL; False when there is none now."""
-        size = self._inner.receive(buffer)
-        if size is None:
+        try:
+            size = self._inner.receive(buffer)
+        except BlockingIOError:
             return False
         if size:
             self._incoming.write(buffer[:size])
@@ -106,15 +107,17 @@ class TLSStream:
             self._incoming.write_eof()
         return True
 
-    def receive(self, buffer: memoryview) -> int | None:
+    def receive(self, buffer: memoryview) -> int:
         incoming = self._incoming
         if not self.pending and not self._feed(buffer):
-            return None
+            raise BlockingIOError
         try:
             size = self._read(MAX_PLAINTEXT, buffer)  # type: ignore[arg-type]  # a memoryview will do
         except ssl.SSLWantReadError:
+            # Part of a record, or one that holds no content (a session ticket).
             self.pending = False
-            size = None
+            self.flush()
+            raise BlockingIOError from None
         except ssl.SSLZeroReturnError:
             size = 0
         except ssl.SSLError as error:
@@ -148,7 +151,10 @@ class TLSStream:
                     self.unflushed = False
                     return True
                 self._ciphertext = self._outgoing.read()
-            sent = self._inner.send(self._ciphertext)
+            try:
+                sent = self._inner.send(self._ciphertext)
+            except BlockingIOError:
+                sent = 0
             if sent == len(self._ciphertext):
                 self._ciphertext = b""
             elif sent:

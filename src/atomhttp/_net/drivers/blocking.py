@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Generator
+from threading import get_ident
 from typing import Any, TypeVar
 
 from atomhttp._net.drivers import Driver
@@ -58,6 +59,8 @@ class BlockingDriver(Driver):
 
     def __init__(self) -> None:
         self.now: Callable[[], float] = type(self).clock
+        # The thread that has borrowed it.
+        self.thread = get_ident()
         self.pool_scope: object = SHARED_SCOPE
         self.reactor = Reactor(build_plain_poller(), self)  # type: ignore[arg-type]  # a class makes waiters as well
 
@@ -139,6 +142,7 @@ class Units:
                 unit = BlockingDriver()
         except IndexError:
             unit = BlockingDriver()
+        unit.thread = get_ident()
         try:
             result = unit.run(start(unit))
         except Exception:
