@@ -10,7 +10,15 @@ from atomhttp._net.drivers.blocking import BlockingDriver, Units
 from atomhttp._net.pool import FOR_EVER, closed_error
 from atomhttp._version import __version__
 
-__all__ = ["BlockingDriver", "Units", "build_adapter", "built_in_headers", "closed_error", "configure_adapter", "running_driver"]
+__all__ = [
+    "BlockingDriver",
+    "Units",
+    "build_adapter",
+    "built_in_headers",
+    "closed_error",
+    "configure_adapter",
+    "running_driver",
+]
 
 running_driver = aio.current
 

@@ -40,7 +40,7 @@ def redact_fields(fields: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     return [(name, REDACTED if is_secret_name(name) else value) for name, value in fields]
 
 
-def redact_value(name: str, value: Any) -> Any:
+def redact_value(name: str, value: Any) -> Any:  # noqa: PLR0911  # one return a kind of value
     """`value` as it may be shown for the option or key `name`; mappings and lists are walked."""
     if value is None or isinstance(value, bool):
         return value
@@ -53,7 +53,7 @@ def redact_value(name: str, value: Any) -> Any:
             return redact_url(f"?{value}")[1:]
         return redact_url(value) if "//" in value or "?" in value else value
     if name == "cert" and isinstance(value, (list, tuple)):
-        # (certificate, key, password)
+        # A certificate, a key, and the key's password.
         return [*value[:2], *([REDACTED] if len(value) > 2 else [])]
     if isinstance(value, Mapping):
         return {str(key): redact_value(str(key), item) for key, item in value.items()}

@@ -3,7 +3,8 @@
 ```
 AtomHTTPError
 ├─ AtomHTTPRequestError            the request or what came of it was refused
-│  ├─ AtomHTTPOptionError (ValueError)   ERR_BAD_OPTION, ERR_BAD_OPTION_VALUE, ERR_FORM_DATA_DEPTH_EXCEEDED, ERR_NOT_SUPPORT
+│  ├─ AtomHTTPOptionError (ValueError)   ERR_BAD_OPTION, ERR_BAD_OPTION_VALUE, ERR_FORM_DATA_DEPTH_EXCEEDED,
+│  │                                     ERR_NOT_SUPPORT
 │  ├─ AtomHTTPURLError (ValueError)      ERR_INVALID_URL
 │  ├─ AtomHTTPStatusError                ERR_BAD_REQUEST (4xx), ERR_BAD_RESPONSE (the rest)
 │  ├─ AtomHTTPRedirectError              ERR_FR_TOO_MANY_REDIRECTS, ERR_BAD_REDIRECT
@@ -98,7 +99,7 @@ def _rebuild(cls: type[AtomHTTPError], message: str, code: str, config: Any, sta
 class AtomHTTPRequestError(AtomHTTPError):
     """The request, or what came of it, was refused; sending it again unchanged gives the same."""
 
-    codes = ("ERR_BAD_REQUEST",)
+    codes: ClassVar[tuple[str, ...]] = ("ERR_BAD_REQUEST",)
 
 
 class AtomHTTPOptionError(AtomHTTPRequestError, ValueError):
@@ -156,7 +157,7 @@ class AtomHTTPNetworkError(AtomHTTPError, ConnectionError):
         reused: whether it happened on a kept-alive connection before a byte of the response came.
     """
 
-    codes = (
+    codes: ClassVar[tuple[str, ...]] = (
         "ERR_NETWORK",
         "ECONNREFUSED",
         "ECONNRESET",
@@ -175,7 +176,13 @@ class AtomHTTPNetworkError(AtomHTTPError, ConnectionError):
     )
 
     def __init__(
-        self, message: str = "", code: str | None = None, *, request_sent: str = "no", reused: bool = False, **context: Any
+        self,
+        message: str = "",
+        code: str | None = None,
+        *,
+        request_sent: str = "no",
+        reused: bool = False,
+        **context: Any,
     ) -> None:
         super().__init__(message, code, **context)
         self.request_sent = request_sent

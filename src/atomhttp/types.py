@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 if TYPE_CHECKING:
     from atomhttp._model.timeout import Timeout
 
-HeaderValue: TypeAlias = "str | int | float | bytes | None | Literal[False] | Sequence[str | int | float | bytes]"
+HeaderValue: TypeAlias = "str | int | float | bytes | Literal[False] | Sequence[str | int | float | bytes] | None"
 HeadersInput: TypeAlias = "Mapping[str, HeaderValue] | Iterable[tuple[str, HeaderValue]]"
 ParamsInput: TypeAlias = "Mapping[str, Any] | Iterable[tuple[str, Any]] | str"
 TimeoutInput: TypeAlias = "float | timedelta | Timeout | Mapping[str, float | None] | None"

@@ -23,6 +23,9 @@ JOINED: Final = 256 * 1024
 # How long a server may think about Expect: 100-continue before the content goes out all the same (RFC 9110 10.1.1).
 CONTINUE_DELAY: Final = 1.0
 
+# Content that may go out before somebody else has a turn.
+BREATH: Final = 512 * 1024
+
 _WANTS_LENGTH: Final = frozenset(("POST", "PUT", "PATCH"))
 
 
@@ -49,14 +52,10 @@ class HTTPAdapter:
         """
         driver: Driver = request.driver
         outline = request.outline
-        pool = self._pools.get(driver.pool_scope)
-        if pool is None:
-            pool = self._open_pool(driver)
+        pool = self._pools.get(driver.pool_scope) or self._open_pool(driver)
         call = NetworkResponse(driver, outline.timeout, request.started, request.deadline, outline.target)
-        if outline.streaming:
-            call.streaming = True
-        if not outline.keep_alive:
-            call.keep_alive = False
+        if outline.streaming or not outline.keep_alive:
+            call.streaming, call.keep_alive = outline.streaming, outline.keep_alive
         # Before a connection is taken: what is wrong with the head must not cost one.
         head = build_head(request) if request.has_body else outline.head or build_head(request)
         connection = None if request.fresh else pool.take(outline.route, driver.reactor, request.started)
@@ -74,30 +73,17 @@ class HTTPAdapter:
                 waiter = call.waiter = call.wakeable = driver.waiter()
                 if request.deadline is not None:
                     driver.reactor.timers.add(call, request.deadline)
-                try:
-                    await waiter
-                finally:
-                    slot = call.slot
-                    if slot is not None:
-                        slot.discard(call)
-                        call.slot = None
+                await waiter
+                slot = call.slot
+                if slot is not None:
+                    slot.discard(call)
+                    call.slot = None
             while not call.ended and (call.head is None or not call.streaming):
                 await call.wait()
         except BaseException as error:
-            if call.connection is not None:
-                call.connection.close()
-            if pool.closed and isinstance(error, AtomHTTPNetworkError):
-                raise closed_error() from error
+            _give_up(call, pool, error)
             raise
-        call.status = call.head.status  # type: ignore[union-attr]  # it is over, or its head is there
-        if call.streaming:
-            call.body = NetworkBody(call, pool)
-            if pool.driver is None and call.connection is not None:
-                # Between two reads it belongs to no unit: this one may be interrupted, or run in another thread.
-                call.connection.detach()
-        else:
-            call.body = call.content if call.chunks is None else b"".join(call.chunks)
-        return call
+        return call.complete(pool)
 
     async def close(self) -> None:
         """Closes every connection; calls in flight get AtomHTTPClosedError."""
@@ -112,11 +98,10 @@ class HTTPAdapter:
                 if pool.driver is not None and pool.driver.is_closed():
                     del self._pools[scope]
                     pool.abandon()
-            pool = self._pools.get(driver.pool_scope)  # type: ignore[assignment]  # None is replaced just below
-            if pool is None:
+            if driver.pool_scope not in self._pools:
                 watcher = driver if driver.pool_scope is driver else None
-                pool = self._pools[driver.pool_scope] = Pool(self.limits, watcher)
-            return pool
+                self._pools[driver.pool_scope] = Pool(self.limits, watcher)
+            return self._pools[driver.pool_scope]
 
     def drop(self, reactor: Reactor) -> None:
         """A synchronous unit has been broken off: whatever it was using goes with it."""
@@ -130,6 +115,15 @@ class HTTPAdapter:
 
     def __reduce__(self) -> Any:
         raise TypeError("an adapter holds connections and cannot be copied or pickled: build one where it is needed")
+
+
+def _give_up(call: Call, pool: Pool, error: BaseException) -> None:
+    """An exchange has failed, or nobody waits for it any more: its connection goes with it."""
+    call.disarm()
+    if call.connection is not None:
+        call.connection.close()
+    if pool.closed and isinstance(error, AtomHTTPNetworkError):
+        raise closed_error() from error
 
 
 def _release_pools(pools: dict[Any, Pool]) -> None:
@@ -180,7 +174,7 @@ def _content_fields(request: Request) -> bytes:
         known = _type_lines.get(content_type)
         if known is None:
             known = encode_fields([("Content-Type", content_type)])
-            if len(_type_lines) < 100:  # noqa: PLR2004  # multipart boundaries never repeat: do not keep them all
+            if len(_type_lines) < 100:  # multipart boundaries never repeat: do not keep them all
                 _type_lines[content_type] = known
         lines = known
     length = request.content_length
@@ -213,7 +207,7 @@ async def _send_content(connection: Http1Connection, call: Call, request: Reques
 
 
 async def _send_rest(connection: Http1Connection, call: Call, body: Any) -> bool:
-    """Sends content; stops early when the response is there already, or when writing fails. Whether it went out whole."""
+    """Sends content, until the response is there or writing fails. Whether it went out whole."""
     if isinstance(body, bytes):
         return await _send_bytes(connection, call, body)
     return await _send_pieces(connection, call, body)
@@ -228,7 +222,7 @@ async def _send_bytes(connection: Http1Connection, call: Call, body: bytes) -> b
 async def _send_pieces(connection: Http1Connection, call: Call, body: Any) -> bool:
     """Whether the content went out whole."""
     length: int | None = body.length
-    sent = 0
+    sent = unwatched = 0
     reader = body.open()
     try:
         while _wanted(connection, call):
@@ -245,9 +239,16 @@ async def _send_pieces(connection: Http1Connection, call: Call, body: Any) -> bo
                 break
             sent += len(piece)
             if length is not None and sent > length:
-                raise AtomHTTPOptionError(f"data: longer than its Content-Length of {length} bytes", "ERR_BAD_OPTION_VALUE")
+                raise AtomHTTPOptionError(
+                    f"data: longer than its Content-Length of {length} bytes", "ERR_BAD_OPTION_VALUE"
+                )
             if _wanted(connection, call):
                 connection.write(piece if length is not None else encode_chunk(piece))
+            unwatched += len(piece)
+            if unwatched >= BREATH:
+                # A peer as fast as we are would never make us wait, nor let us hear its answer.
+                unwatched = 0
+                await call.driver.breathe()
             if not await _drain(connection, call):
                 return False
         else:
@@ -315,6 +316,18 @@ class NetworkResponse(Call, AdapterResponse):
     """A call that becomes its own response: its fields are taken apart when somebody asks."""
 
     _headers: Headers | None = None
+
+    def complete(self, pool: Pool) -> NetworkResponse:
+        """The response has ended, or, for a stream, begun."""
+        self.status = self._head.status
+        if not self.streaming:
+            self.body = self.content if self.chunks is None else b"".join(self.chunks)
+            return self
+        self.body = NetworkBody(self, pool)
+        if pool.driver is None and self.connection is not None:
+            # Between two reads it belongs to no unit: this one may be interrupted, or run in another thread.
+            self.connection.detach()
+        return self
 
     @property
     def http_version(self) -> str:  # type: ignore[override]  # read from the head when asked
@@ -445,4 +458,3 @@ class NetworkBody:
 def closed_stream_error() -> AtomHTTPNetworkError:
     """For reads of a stream that was closed before its end."""
     return AtomHTTPNetworkError("the stream was closed before its end", "ERR_NETWORK", request_sent="yes")
-

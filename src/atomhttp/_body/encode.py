@@ -24,7 +24,9 @@ OCTETS: Final = "application/octet-stream"
 BLOCK: Final = 512 * 1024
 
 
-def encode_data(data: Any, content_type: str | None, json_encoder: Callable[[Any], Any] | None) -> tuple[Any, str | None]:
+def encode_data(
+    data: Any, content_type: str | None, json_encoder: Callable[[Any], Any] | None
+) -> tuple[Any, str | None]:
     """`data` as (bytes or a Body, the Content-Type it should have if none is set).
 
     Raises:
@@ -43,20 +45,34 @@ def encode_data(data: Any, content_type: str | None, json_encoder: Callable[[Any
         return FileBody.from_file(data), guess_type(getattr(data, "name", None))
     if isinstance(data, AsyncIterable):
         return IteratorBody(data), OCTETS
-    if isinstance(data, (Iterator, Iterable)) and not isinstance(data, (Mapping, list, tuple, set, frozenset)) and not _is_model(data):
+    if (
+        isinstance(data, (Iterator, Iterable))
+        and not isinstance(data, (Mapping, list, tuple, set, frozenset))
+        and not _is_model(data)
+    ):
         return IteratorBody(data), OCTETS
     return _encode_structure(data, content_type, json_encoder)
 
 
-def _encode_structure(data: Any, content_type: str | None, json_encoder: Callable[[Any], Any] | None) -> tuple[bytes, str]:
-    if content_type is not None and content_type.lower().startswith(URLENCODED) and isinstance(data, (Mapping, list, tuple)):
+def _encode_structure(
+    data: Any, content_type: str | None, json_encoder: Callable[[Any], Any] | None
+) -> tuple[bytes, str]:
+    if (
+        content_type is not None
+        and content_type.lower().startswith(URLENCODED)
+        and isinstance(data, (Mapping, list, tuple))
+    ):
         return encode_form(data), URLENCODED
     return encode_json(data, json_encoder), JSON
 
 
 def _is_model(data: Any) -> bool:
     """Whether it is a structure (pydantic models can be iterated, and are not streams)."""
-    return hasattr(type(data), "__struct_fields__") or hasattr(type(data), "__dataclass_fields__") or hasattr(data, "model_dump")
+    return (
+        hasattr(type(data), "__struct_fields__")
+        or hasattr(type(data), "__dataclass_fields__")
+        or hasattr(data, "model_dump")
+    )
 
 
 def encode_json(data: Any, json_encoder: Callable[[Any], Any] | None = None) -> bytes:
@@ -271,7 +287,9 @@ class _FileBlocks(BodyReader):
         self._left = length
         self._close = close
         self._driver = driver
-        self._position = file.tell() if length is not None and hasattr(os, "preadv") and isinstance(file, _REAL_FILES) else None
+        self._position = (
+            file.tell() if length is not None and hasattr(os, "preadv") and isinstance(file, _REAL_FILES) else None
+        )
 
     async def read(self) -> bytes:
         size = BLOCK if self._left is None else min(BLOCK, self._left)

@@ -77,7 +77,7 @@ class _Options:
 
     def get(self, name: str, default: Any = None) -> Any:
         """The option if it was given, else `default`."""
-        return self[name] if name in self else default
+        return self[name] if name in self else default  # noqa: SIM401  # this is that method
 
     def keys(self) -> list[str]:
         """The options that are set, in snake_case."""
@@ -140,7 +140,12 @@ class RequestConfig(_Options):
         """A copy that may leave the process in an error: secrets, bodies and functions are gone."""
         plain = RequestConfig.__new__(RequestConfig)
         for name, value in self.to_dict().items():
-            if isinstance(value, (str, int, float, bool, list, dict)) and name not in ("data", "json", "form", "headers"):
+            if isinstance(value, (str, int, float, bool, list, dict)) and name not in (
+                "data",
+                "json",
+                "form",
+                "headers",
+            ):
                 plain.__dict__[name] = value
         return plain
 

@@ -67,7 +67,7 @@ class Headers(MutableMapping[str, str]):
         return self.get_all("set-cookie")
 
     def has(self, name: str, matcher: _Matcher = None) -> bool:
-        """Whether the field is there (and its value matches: a substring, a pattern, or a function of value and name)."""
+        """Whether the field is there (and its value matches: a substring, a pattern, a function of value and name)."""
         return name in self._fields and _matches(matcher, self[name], name)
 
     def __contains__(self, name: object) -> bool:

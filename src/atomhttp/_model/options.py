@@ -29,7 +29,7 @@ class Option:
 
     __slots__ = ("alias", "check", "default", "doc", "merge", "name", "scope", "type", "unit")
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # a row of the table has that many columns
         self,
         name: str,
         type: str,
@@ -212,7 +212,11 @@ def _cert(name: str, value: Any) -> Any:
         return None
     if isinstance(value, (str, Path)):
         return (os.fspath(value),)
-    if isinstance(value, (list, tuple)) and 1 <= len(value) <= 3 and all(isinstance(item, (str, Path)) for item in value):
+    if (
+        isinstance(value, (list, tuple))
+        and 1 <= len(value) <= 3
+        and all(isinstance(item, (str, Path)) for item in value)
+    ):
         return tuple(os.fspath(item) for item in value)
     raise bad_value(name, value, "a path, or (certificate, key) or (certificate, key, password)")
 
@@ -233,7 +237,7 @@ def _transitional(name: str, value: Any) -> Any:
 
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-STANDARD_METHODS: Final = frozenset("GET HEAD POST PUT PATCH DELETE OPTIONS TRACE QUERY".split())
+STANDARD_METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY"))
 
 
 def _camel(name: str) -> str:
@@ -274,17 +278,32 @@ OPTIONS: Final[tuple[Option, ...]] = (
     ),
     Option("max_body_length", "int", -1, _size_limit, "the largest request body; -1: no limit", unit="bytes"),
     Option(
-        "max_content_length", "int", -1, _size_limit, "the largest response content, decompressed; -1: no limit", unit="bytes"
+        "max_content_length",
+        "int",
+        -1,
+        _size_limit,
+        "the largest response content, decompressed; -1: no limit",
+        unit="bytes",
     ),
     Option("decompress", "bool", True, _flag, "decode gzip, deflate, br and zstd content"),
     Option("response_encoding", "str or None", None, _text_or_none, "the charset of text, whatever the response says"),
-    Option("transitional", "mapping", None, _transitional, "axios's switches, of which `silentJSONParsing=False` is heeded"),
-    Option("socket_path", "path or None", None, _socket_path, "the unix socket to connect to instead of TCP"),
-    Option("allowed_socket_paths", "path, list of paths or None", None, _paths, "the only unix sockets that may be used"),
     Option(
-        "verify", "bool, path or SSLContext", True, _verify, "verify certificates; a path: a CA file or directory to trust instead"
+        "transitional", "mapping", None, _transitional, "axios's switches, of which `silentJSONParsing=False` is heeded"
     ),
-    Option("cert", "path or paths", None, _cert, "the client certificate: file, or (file, key) or (file, key, password)"),
+    Option("socket_path", "path or None", None, _socket_path, "the unix socket to connect to instead of TCP"),
+    Option(
+        "allowed_socket_paths", "path, list of paths or None", None, _paths, "the only unix sockets that may be used"
+    ),
+    Option(
+        "verify",
+        "bool, path or SSLContext",
+        True,
+        _verify,
+        "verify certificates; a path: a CA file or directory to trust instead",
+    ),
+    Option(
+        "cert", "path or paths", None, _cert, "the client certificate: file, or (file, key) or (file, key, password)"
+    ),
     Option("keep_alive", "bool", True, _flag, "keep connections for later requests"),
     Option("adapter", "adapter or None", None, _adapter, "what sends requests; None: the network"),
     Option("meta", "mapping", None, _mapping_or_none, "the caller's own marks, kept on `config.meta`", merge="deep"),
@@ -294,7 +313,12 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option("json_decoder", "callable(bytes) -> any", None, _callable_or_none, "decodes JSON responses"),
     Option("max_connections", "int", 100, _positive, "open connections at the most, in each pool", scope="client"),
     Option(
-        "max_connections_per_origin", "int", 0, _count, "open connections to one origin; 0: no limit of its own", scope="client"
+        "max_connections_per_origin",
+        "int",
+        0,
+        _count,
+        "open connections to one origin; 0: no limit of its own",
+        scope="client",
     ),
     Option(
         "keep_alive_timeout",
@@ -315,13 +339,17 @@ OPTIONS: Final[tuple[Option, ...]] = (
         unit="seconds",
     ),
     Option(
-        "max_header_size", "int", 64 * 1024, _positive, "the largest response head, interim ones included", scope="client", unit="bytes"
+        "max_header_size",
+        "int",
+        64 * 1024,
+        _positive,
+        "the largest response head, interim ones included",
+        scope="client",
+        unit="bytes",
     ),
 )
 
-BY_NAME: Final[dict[str, Option]] = {
-    spelling: option for option in OPTIONS for spelling in (option.name, option.alias)
-}
+BY_NAME: Final[dict[str, Option]] = {spelling: option for option in OPTIONS for spelling in (option.name, option.alias)}
 CALL_OPTIONS: Final = {spelling: option for spelling, option in BY_NAME.items() if option.scope != "client"}
 CLIENT_OPTIONS: Final = {spelling: option for spelling, option in BY_NAME.items() if option.scope != "call"}
 
@@ -377,10 +405,12 @@ def check_options(given: Mapping[str, Any], table: Mapping[str, Option], where: 
     for spelling, value in given.items():
         option = find_option(spelling, table, where)
         name = option.name
-        value = option.check(spelling, value)
-        if name in checked and not _same(checked[name], value):
-            raise AtomHTTPOptionError(f"{name} and {option.alias} are one option, given twice with different values", "ERR_BAD_OPTION")
-        checked[name] = value
+        kept = option.check(spelling, value)
+        if name in checked and not _same(checked[name], kept):
+            raise AtomHTTPOptionError(
+                f"{name} and {option.alias} are one option, given twice with different values", "ERR_BAD_OPTION"
+            )
+        checked[name] = kept
     return checked
 
 

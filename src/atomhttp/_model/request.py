@@ -236,7 +236,14 @@ class Request:
     def __reduce__(self) -> tuple[Any, ...]:
         # A response is picklable with the description of its request, without the connection to this process.
         outline = self.outline
-        state = (outline.method, outline.target.url, outline.block.fields, self.content_type, self.has_body, self.config)
+        state = (
+            outline.method,
+            outline.target.url,
+            outline.block.fields,
+            self.content_type,
+            self.has_body,
+            self.config,
+        )
         return (_restore, state)
 
 

@@ -62,7 +62,7 @@ class Timeout:
             unknown = set(value) - {"total", "connect", "read", "write", "pool"}
             if unknown:
                 raise AtomHTTPOptionError(
-                    f"timeout: unknown key {sorted(map(str, unknown))[0]!r}; known: total, connect, read, write, pool",
+                    f"timeout: unknown key {min(map(str, unknown))!r}; known: total, connect, read, write, pool",
                     "ERR_BAD_OPTION",
                 )
             return cls(**value)
@@ -101,9 +101,10 @@ def _seconds(name: str, value: object) -> float | None:
         value = value.total_seconds()
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise AtomHTTPOptionError(
-            f"{name}: expected seconds, a timedelta, a Timeout, a mapping or None, got {value!r}", "ERR_BAD_OPTION_VALUE"
+            f"{name}: expected seconds, a timedelta, a Timeout, a mapping or None, got {value!r}",
+            "ERR_BAD_OPTION_VALUE",
         )
-    if value != value or value < 0:
+    if not value >= 0:
         raise AtomHTTPOptionError(f"{name}: expected 0 or more seconds, got {value!r}", "ERR_BAD_OPTION_VALUE")
     # Infinity, or an int that no float holds.
     return None if value == 0 or value > 1e300 else float(value)

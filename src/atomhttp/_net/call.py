@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Call:
-    """The state of one exchange. It holds the one waiter its coroutine awaits; `interrupt` is how anything ends that wait.
+    """The state of one exchange. It holds the one waiter its coroutine awaits; `interrupt` is how a wait is ended.
 
     A call is armed on the timer wheel only while its coroutine waits, for the nearer of the deadline and the limit of
     the phase it is in.
@@ -55,7 +55,9 @@ class Call:
     first_at = 0.0
     ended_at = 0.0
 
-    def __init__(self, driver: Driver, timeout: Timeout, started: float, deadline: float | None, target: Target) -> None:
+    def __init__(
+        self, driver: Driver, timeout: Timeout, started: float, deadline: float | None, target: Target
+    ) -> None:
         self.driver = driver
         self.timeout = timeout
         self.started = started

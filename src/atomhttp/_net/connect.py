@@ -84,7 +84,7 @@ def interleave(addresses: Sequence[Address]) -> list[Address]:
 
 
 class _Race:
-    """Happy eyeballs (RFC 8305): attempts that start 250 ms apart, or as soon as one fails; the first to connect wins."""
+    """Happy eyeballs (RFC 8305): attempts start 250 ms apart, or as soon as one fails; the first to connect wins."""
 
     def __init__(self, call: Call, addresses: Sequence[Address], route: Route) -> None:
         self.slot: Any = None
@@ -125,7 +125,9 @@ class _Race:
         """Begins attempts until one is under way."""
         while self._waiting and self._winner is None:
             family, address = self._waiting.pop(0)
-            self._tried.append(str(address) if family == getattr(socket, "AF_UNIX", None) else f"{address[0]}:{address[1]}")
+            self._tried.append(
+                str(address) if family == getattr(socket, "AF_UNIX", None) else f"{address[0]}:{address[1]}"
+            )
             if self._begin(family, address):
                 break
         if self._waiting and self._winner is None and self.slot is None:
@@ -225,7 +227,8 @@ class _Handshake:
         self._sock = inner.sock
         self._fd = inner.fileno()
         self._mask = 0
-        self._done = False
+        # Set by the reactor between two looks at it.
+        self._done: Any = False
         try:
             self._stream = TLSStream(inner, context, route.server_hostname)
         except (ValueError, ssl.SSLError) as error:
@@ -245,7 +248,9 @@ class _Handshake:
             if isinstance(error, AtomHTTPError):
                 raise
             code = errno.errorcode.get(error.errno or 0, "ECONNRESET")
-            raise AtomHTTPNetworkError(f"{self._route.name}: the connection was lost during the TLS handshake", code) from error
+            raise AtomHTTPNetworkError(
+                f"{self._route.name}: the connection was lost during the TLS handshake", code
+            ) from error
         except BaseException:
             self._drop()
             raise

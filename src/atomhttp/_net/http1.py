@@ -55,11 +55,11 @@ class Http1Connection:
     """See the module's docstring. Owned by a pool, used by one call, driven by the reactor."""
 
     __slots__ = (
-        "_pass",
         "_engine",
         "_fd",
         "_mask",
         "_owner",
+        "_pass",
         "_probe",
         "_reset_by",
         "_send",
@@ -141,7 +141,7 @@ class Http1Connection:
         return self._pass == reactor.passes and now - self.idle_since < FRESH and not self.closed and now < self.expires
 
     def is_usable(self, now: float) -> bool:
-        """Whether an idle connection can take a call: alive, not too old, and not a byte has come that nobody asked for."""
+        """Whether an idle connection can take a call: alive, not too old, and nothing has come that nobody asked for."""
         if self.closed:
             return False
         if self.expires <= now:
@@ -237,8 +237,14 @@ class Http1Connection:
         """The peer takes no more. Why, it may have said already: reading tells."""
         self._reset_by = error
         self._unsent = None
-        if self.call is not None:
-            self.call.keep_alive = False
+        call = self.call
+        if call is not None:
+            call.keep_alive = False
+            if self.closed:
+                # Closed by another thread since it was taken: there is nothing left to read.
+                self.call = call.connection = None
+                call.interrupt(self._network_error(error, call))
+                return
         if self._mask:
             self._watch(IN)
         if self.call is not None and self.call.uploading:

@@ -23,14 +23,14 @@ class Poller(Protocol):
     def unregister(self, fd: int, /) -> None: ...
 
     def poll(self, timeout: float, most: int, /) -> Sequence[tuple[int, int]]:
-        """(descriptor, mask) pairs; `timeout` in seconds, negative for ever; at most `most` where the system can."""
+        """(descriptor, mask) pairs; `timeout` in seconds, negative for ever; `most` at once where the system can."""
 
     def fileno(self) -> int | None: ...
     def close(self) -> None: ...
 
 
 class PollPoller:
-    """poll(2). Registering costs no system call, which is why the blocking driver prefers it: it has few descriptors."""
+    """poll(2). Registering costs no system call, so the blocking driver prefers it: it has few descriptors."""
 
     def __init__(self) -> None:
         self._poll = select.poll()
@@ -134,7 +134,7 @@ def build_nested_poller() -> Poller:
     Asked each time: gevent takes epoll away when it patches the process.
     """
     if hasattr(select, "epoll"):
-        return select.epoll()  # type: ignore[return-value]  # the methods are the same, positionally
+        return select.epoll()  # its methods are a Poller's, positionally
     if hasattr(select, "kqueue"):
         return KqueuePoller()
     return build_plain_poller()

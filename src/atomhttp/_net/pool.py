@@ -1,10 +1,11 @@
 """The connections of one client in one event loop, or of one synchronous client in all its threads.
 
 Theory of operation. Every connection is a member of its route's bucket until it is closed; before that, from the
-moment it is decided upon, the call that makes it is. An idle one also lies in its route's bucket, newest last (the newest is the least likely to have
-been closed by the peer). Who cannot be served waits as a `Ticket` in the bucket's queue; whenever a connection comes
-free or is closed, `_serve_waiters` gives what there is to the oldest ticket that can use it. A connection, or a place
-to open one, belongs to the ticket the moment it is given: a ticket whose call has meanwhile been cancelled passes it on.
+moment it is decided upon, the call that makes it is. An idle one also lies in the bucket's `idle`, newest last (the
+newest is the least likely to have been closed by the peer). Who cannot be served waits as a `Ticket` in the bucket's
+queue; whenever a connection comes free or is closed, `_serve_waiters` gives what there is to the oldest ticket that can
+use it. A connection, or a place to open one, belongs to the ticket the moment it is given: a ticket whose call has
+meanwhile been cancelled passes it on.
 
 Decisions are in `pool_policy`; here is the bookkeeping. One lock guards it all, held for microseconds and never across
 an await.
@@ -372,9 +373,7 @@ class Pool:
         total = self.open_count
         # Counted only where the limit is reached: nobody asks before.
         idle_total = self.idle_count if total >= limits.connections else 0
-        return Facts(
-            idle, len(bucket.members), idle_total, total, limits.connections, limits.connections_per_origin
-        )
+        return Facts(idle, len(bucket.members), idle_total, total, limits.connections, limits.connections_per_origin)
 
     # Idle connections
 

@@ -19,7 +19,7 @@ import os
 import socket
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
 from atomhttp._net.pollers import IN, Poller
@@ -116,7 +116,7 @@ class Reactor:
                 return
 
     def wait(self, timeout: float) -> None:
-        """Waits until something is ready or `timeout` seconds have gone (negative: for ever), serves it, runs timers."""
+        """Waits until something is ready or `timeout` seconds have gone (negative: never), serves it, runs timers."""
         due = self.timers.next_due()
         if due is not None:
             left = due - self.now()
@@ -138,7 +138,7 @@ class Reactor:
         if due is not None:
             self._driver.arm(due)
 
-    def _serve(self, events: list[tuple[int, int]]) -> None:  # type: ignore[override,unused-ignore]
+    def _serve(self, events: Sequence[tuple[int, int]]) -> None:
         handlers, fresh = self._handlers, self._fresh
         self._in_batch = True
         try:

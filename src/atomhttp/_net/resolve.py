@@ -83,7 +83,7 @@ def _literal(host: str, port: int) -> Address | None:
 
 
 def _forget_after_fork() -> None:
-    global _lock, _in_flight  # noqa: PLW0603  # the threads that look up do not exist here: nobody would answer
+    global _lock, _in_flight  # the threads that look up do not exist here: nobody would answer
     _lock, _in_flight = threading.Lock(), {}
 
 

@@ -92,7 +92,7 @@ def submit(job: Callable[[], None]) -> None:
 
 
 async def run_blocking(driver: Driver, function: Callable[..., T], *arguments: Any) -> T:
-    """`function(*arguments)` on a thread; its result or exception. A caller that goes away leaves the thread to finish."""
+    """`function(*arguments)` on a thread: its result or exception. The thread finishes even if nobody waits any more."""
     delivery = Delivery(driver)
 
     def job() -> None:
@@ -108,7 +108,7 @@ async def run_blocking(driver: Driver, function: Callable[..., T], *arguments: A
 
 
 def _forget_after_fork() -> None:
-    global _threads  # noqa: PLW0603  # the parent's threads do not exist here
+    global _threads  # the parent's threads do not exist here
     _threads = _Threads()
 
 

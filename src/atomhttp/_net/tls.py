@@ -15,7 +15,7 @@ import os
 import socket
 import ssl
 import threading
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from atomhttp._net.stream import Stream
 from atomhttp.errors import AtomHTTPTLSError
@@ -46,7 +46,17 @@ _VERIFY_CODES: Final = {
 class TLSStream:
     """A stream that encrypts what goes through another one."""
 
-    __slots__ = ("_ciphertext", "_incoming", "_inner", "_outgoing", "_read", "_tls", "clean_eof", "pending", "unflushed")
+    __slots__ = (
+        "_ciphertext",
+        "_incoming",
+        "_inner",
+        "_outgoing",
+        "_read",
+        "_tls",
+        "clean_eof",
+        "pending",
+        "unflushed",
+    )
 
     def __init__(self, inner: Stream, context: ssl.SSLContext, server_hostname: str) -> None:
         self._inner = inner
@@ -112,7 +122,8 @@ class TLSStream:
         if not self.pending and not self._feed(buffer):
             raise BlockingIOError
         try:
-            size = self._read(MAX_PLAINTEXT, buffer)  # type: ignore[arg-type]  # a memoryview will do
+            # With a buffer it gives a count; the stubs know only the other form.
+            size = cast(int, self._read(MAX_PLAINTEXT, buffer))
         except ssl.SSLWantReadError:
             # Part of a record, or one that holds no content (a session ticket).
             self.pending = False
@@ -217,10 +228,13 @@ def _make_context(verify: bool | str | ssl.SSLContext, cert: tuple[str, ...] | N
         else:
             context = ssl.create_default_context(cafile=verify)
         if cert is not None:
-            context.load_cert_chain(cert[0], *(cert[1:2] or (None,)), password=cert[2] if len(cert) > 2 else None)
+            certificate, key, password = (*cert, None, None)[:3]
+            context.load_cert_chain(certificate or "", key, password)
     except (OSError, ssl.SSLError) as error:
         what = "verify" if cert is None else "verify or cert"
-        raise AtomHTTPTLSError(f"{what}: cannot load {verify if isinstance(verify, str) else cert!r}: {error}") from error
+        raise AtomHTTPTLSError(
+            f"{what}: cannot load {verify if isinstance(verify, str) else (cert or ())[:2]!r}: {error}"
+        ) from error
     # Some builds let a cut pass for an end; nothing would tell truncation then.
     context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -247,4 +261,3 @@ def tls_error(error: ssl.SSLError, host: str, port: int) -> AtomHTTPTLSError:
     reason = (error.reason or str(error)).replace("_", " ").lower()
     hint = " (is it a plain HTTP port?)" if error.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST") else ""
     return AtomHTTPTLSError(f"TLS with {where} failed: {reason}{hint}")
-

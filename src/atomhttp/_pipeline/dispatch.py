@@ -24,6 +24,8 @@ _logger = logging.getLogger("atomhttp.request")
 ERROR_CONTENT: Final = 1024 * 1024
 
 _OPENING: Final = (b"{", b"[")
+_BYTES: Final = ("blob", "arraybuffer")
+_AS_JSON: Final = ("json", "stream")
 
 OpenStream = Callable[[ContentReader, Any], Any]
 
@@ -132,11 +134,11 @@ def _decode(raw: AdapterResponse, outline: Outline, content: bytes) -> Any:
             return loads(content)
         except ValueError:
             return _decode_json(raw, outline, content)
-    if kind == "blob" or kind == "arraybuffer":
+    if kind in _BYTES:
         return content
     if kind == "text":
         return decode_text(content, raw.content_type, outline.response_encoding)
-    if kind == "json" or kind == "stream" or not 200 <= raw.status <= 299:
+    if kind in _AS_JSON or not 200 <= raw.status <= 299:
         # A type is for what was asked for: an error's content is decoded as JSON, so that it can be read.
         return _decode_json(raw, outline, content)
     return decode_typed(content, kind, raw.content_type)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from atomhttp._body.encode import URLENCODED, encode_data, encode_form, encode_json, IteratorBody, LimitedBody, JSON
+from atomhttp._body.encode import JSON, URLENCODED, IteratorBody, LimitedBody, encode_data, encode_form, encode_json
 from atomhttp._model.config import Defaults, RequestConfig, given_options
 from atomhttp._model.headers import Headers
 from atomhttp._model.options import OPTIONS, real_socket_path
@@ -68,7 +68,8 @@ class Plan:
 
     def build_headers(self, method: str) -> Headers:
         """The default headers of a request with `method`, as a new object."""
-        return self._headers.for_method(method)
+        headers: Headers = self._headers.for_method(method)
+        return headers
 
     # Config
 
@@ -150,7 +151,11 @@ class Plan:
         url = request.config.url
         if self._params is not None or type(url) is not str or len(url) > MAX_REMEMBERED_URL:
             return
-        if request.target.userinfo is None and "headers" not in request.config.__dict__ and _CONTENT.issuperset(options):
+        if (
+            request.target.userinfo is None
+            and "headers" not in request.config.__dict__
+            and _CONTENT.issuperset(options)
+        ):
             if len(self._outlines) >= MAX_TARGETS:
                 self._outlines.clear()
             self._outlines[(request.method, url)] = request.outline
@@ -242,7 +247,10 @@ class Plan:
         if limit >= 0:
             if length is not None and length > limit:
                 raise AtomHTTPLimitError(
-                    f"the request body has {length} bytes, maxBodyLength is {limit}", "ERR_MAX_BODY_LENGTH", limit=limit, size=length
+                    f"the request body has {length} bytes, maxBodyLength is {limit}",
+                    "ERR_MAX_BODY_LENGTH",
+                    limit=limit,
+                    size=length,
                 )
             if length is None:
                 request.body = body = LimitedBody(body, limit)

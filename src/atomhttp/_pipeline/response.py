@@ -73,7 +73,7 @@ class Response(Generic[T]):
 
     @classmethod
     def received(cls, raw: AdapterResponse, request: Request, content: bytes) -> Response[Any]:
-        """A response from an adapter, its data not decoded yet. (Sets what the constructor sets, at a third of the cost.)"""
+        """A response from an adapter, its data not decoded yet: the constructor's work, at a third of its cost."""
         response: Response[Any] = cls.__new__(cls)
         response.status = raw.status
         response.request = request
@@ -100,7 +100,7 @@ class Response(Generic[T]):
         """The options of the call: `client.request(response.config)` sends it again."""
         if self._config is None and self.request is not None:
             self._config = self.request.config
-        return self._config  # type: ignore[return-value]  # None only where somebody made the response so
+        return self._config
 
     @config.setter
     def config(self, config: RequestConfig) -> None:
@@ -148,7 +148,7 @@ class Response(Generic[T]):
 
     @property
     def text(self) -> str:
-        """The content as text: charset from `responseEncoding`, the Content-Type or a BOM, else UTF-8, never failing."""
+        """The content as text: charset from `responseEncoding`, the Content-Type or a BOM, else UTF-8; never fails."""
         encoding = self.config.response_encoding if self.config is not None else None
         return decode_text(self._content, self.headers.get("content-type", ""), encoding)
 
@@ -211,7 +211,13 @@ class Response(Generic[T]):
         if hasattr(type(self), name):
             # A property of ours failed; its own error is the one to see.
             object.__getattribute__(self, name)
-        ours = {"status_code": "status", "reason": "status_text", "reason_phrase": "status_text", "is_success": "ok", "body": "data"}
+        ours = {
+            "status_code": "status",
+            "reason": "status_text",
+            "reason_phrase": "status_text",
+            "is_success": "ok",
+            "body": "data",
+        }
         hint = f"; did you mean {ours[name]}?" if name in ours else ""
         raise AttributeError(f"Response has no attribute {name!r}{hint}")
 

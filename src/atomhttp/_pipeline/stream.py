@@ -87,7 +87,10 @@ class _Stream:
             if len(_without_end(held)) > max_line:
                 self._close()
                 raise AtomHTTPLimitError(
-                    f"a line is longer than max_line, {max_line} bytes", "ERR_MAX_CONTENT_LENGTH", limit=max_line, size=len(held)
+                    f"a line is longer than max_line, {max_line} bytes",
+                    "ERR_MAX_CONTENT_LENGTH",
+                    limit=max_line,
+                    size=len(held),
                 )
             if end or not piece:
                 return held
@@ -191,7 +194,9 @@ class _AsyncLines(AsyncIterator[str]):
 class SyncResponseStream(_Stream):
     """An iterator over the content, as it arrives: `ResponseStream` without await."""
 
-    def __init__(self, reader: ContentReader, run: Callable[[Callable[[Any], Coroutine[Any, Any, bytes]]], bytes]) -> None:
+    def __init__(
+        self, reader: ContentReader, run: Callable[[Callable[[Any], Coroutine[Any, Any, bytes]]], bytes]
+    ) -> None:
         super().__init__(reader)
         self._run = run
 

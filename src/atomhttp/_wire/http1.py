@@ -28,6 +28,7 @@ DEFAULT_MAX_HEADER_SIZE: Final = 64 * 1024
 # Nobody needs more, and each one could keep a caller waiting (CVE-2024-24791's kind).
 MAX_INTERIM_RESPONSES: Final = 20
 
+_NO_CONTENT: Final = (204, 304)
 # Requests whose responses are framed by the method.
 _SPECIAL: Final = frozenset(("HEAD", "CONNECT"))
 
@@ -35,9 +36,19 @@ IDLE, HEAD, SIZED, CHUNKED, UNTIL_EOF, CLOSED = range(6)
 
 
 class Http1Engine:
-    """Turns what a server sends into events. Knows no socket: feed it, and read `reusable` when the message has ended."""
+    """Turns what a server sends into events. Feed it, and read `reusable` when the message has ended."""
 
-    __slots__ = ("_chunks", "_held", "_interim", "_max_header_size", "_method", "_remaining", "_used", "keep_alive", "state")
+    __slots__ = (
+        "_chunks",
+        "_held",
+        "_interim",
+        "_max_header_size",
+        "_method",
+        "_remaining",
+        "_used",
+        "keep_alive",
+        "state",
+    )
 
     def __init__(self, max_header_size: int = DEFAULT_MAX_HEADER_SIZE) -> None:
         self.state = IDLE
@@ -162,7 +173,7 @@ class Http1Engine:
         status, coding, length = head.status, head.transfer_encoding, head.content_length
         if coding is not None and (coding.lower() != b"chunked" or head.http_version != "1.1"):
             raise AtomHTTPProtocolError(f"a Transfer-Encoding that cannot be framed: {coding[:80]!r}")
-        if status == 204 or status == 304 or self._never_has_content(status):
+        if status in _NO_CONTENT or self._never_has_content(status):
             return self._end(rest, END_OF_MESSAGE, events)
         if length is not None:
             self._remaining = length
@@ -207,4 +218,3 @@ class Http1Engine:
         events.append(end)
         self.state = IDLE if self.keep_alive and not rest else CLOSED
         return events
-

@@ -41,7 +41,7 @@ _CONTENT_LENGTH, _TRANSFER_ENCODING, _CONTENT_ENCODING = (
 )
 
 
-def parse_head(block: bytes) -> ResponseHead:
+def parse_head(block: bytes) -> ResponseHead:  # noqa: C901, PLR0912  # one branch a field; a call each costs 0.3 µs
     """The head in `block`, which ends with its empty line.
 
     Raises:
@@ -66,9 +66,8 @@ def parse_head(block: bytes) -> ResponseHead:
         size = len(name)
         if size == _CONTENT_LENGTH:
             # llhttp has refused lists, signs and repetitions; this holds it to that.
-            if not value.isdigit() or head.content_length is not None or len(value) > MAX_DIGITS:
-                value = _strict_length(value, head)
-            head.content_length = int(value)
+            plain = value.isdigit() and head.content_length is None and len(value) <= MAX_DIGITS
+            head.content_length = int(value if plain else _strict_length(value, head))
         elif size == _TRANSFER_ENCODING:
             # Repeated fields are one list; no list of two codings is accepted anyway.
             head.transfer_encoding = value if head.transfer_encoding is None else head.transfer_encoding + b"," + value

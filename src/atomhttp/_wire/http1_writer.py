@@ -37,7 +37,7 @@ def encode_request_line(method: str, target: str) -> bytes:
     if _TARGET.fullmatch(target) is None:
         raise AtomHTTPOptionError(f"url: not a request target: {target[:80]!r}", "ERR_BAD_OPTION_VALUE")
     # Joined, not formatted: a subclass of str may format as something else than what has been validated.
-    return " ".join((method, target, "HTTP/1.1\r\n")).encode("ascii")
+    return " ".join((method, target, "HTTP/1.1\r\n")).encode("ascii")  # noqa: FLY002  # for that reason
 
 
 def encode_fields(fields: Iterable[tuple[str, str]]) -> bytes:
@@ -59,6 +59,6 @@ def encode_fields(fields: Iterable[tuple[str, str]]) -> bytes:
         raise AtomHTTPOptionError("headers: a value that is not Unicode text", "ERR_BAD_OPTION_VALUE") from None
 
 
-def encode_chunk(data: bytes | memoryview) -> bytes:
+def encode_chunk(data: bytes) -> bytes:
     """`data`, which must not be empty (an empty chunk ends the body), in the chunked coding."""
     return b"%x\r\n%b\r\n" % (len(data), data)

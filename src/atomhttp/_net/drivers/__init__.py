@@ -33,12 +33,14 @@ class Driver(Protocol):
         now: the clock, in seconds; every time in the engine is read from it.
         waiter: makes a Waiter.
         pool_scope: drivers with the same scope may hand connections to each other (synchronous units do).
+        thread: the identifier of the thread that it waits in.
     """
 
     reactor: Reactor
     now: Callable[[], float]
     waiter: Callable[[], Waiter]
     pool_scope: object
+    thread: int
 
     def watch(self) -> None:
         """The reactor holds a descriptor: call its `run_ready` when its poller is ready."""
@@ -67,6 +69,10 @@ class Driver(Protocol):
     async def run_blocking(self, function: Callable[..., T], *arguments: Any) -> T:
         """`function(*arguments)` on a daemon thread of ours."""
         return await run_blocking(self, function, *arguments)
+
+    async def breathe(self) -> None:
+        """Serves what is ready, and lets others run, in the middle of work that never has to wait."""
+        self.reactor.run_ready()
 
     async def foreign(self, awaitable: Awaitable[T], due: float | None) -> T:
         """Awaits what belongs to the caller, until `due` at the latest (then: the built-in TimeoutError)."""

@@ -150,6 +150,7 @@ class AsyncioDriver(Driver):
         # Whether somebody is going to look at `_woken`: the pass under way, or a callback of the loop.
         self._will_wake = False
         self.pool_scope: object = self
+        self.thread = threading.get_ident()
         self._poller = build_nested_poller()
         self.reactor = Reactor(self._poller, self)
         # A callback keeps the context in which it was added for as long as it stands: not a caller's, then.
@@ -257,6 +258,11 @@ class AsyncioDriver(Driver):
     def call_soon(self, function: Callable[[], None]) -> None:
         self.loop.call_soon_threadsafe(function, context=self._context)
 
+    async def breathe(self) -> None:
+        waiter = AioWaiter(self)
+        self.loop.call_soon(waiter.set_result, None)
+        await waiter
+
     async def foreign(self, awaitable: Awaitable[T], due: float | None) -> T:
         if due is None:
             return await awaitable
@@ -284,7 +290,8 @@ class _PollerThread:
         self._run_ready = run_ready
         self._context = context
         self._served = threading.Event()
-        self._stopped = False
+        # Set by another thread at any time: typed so that no checker concludes otherwise.
+        self._stopped: Any = False
         self._stop_read, self._stop_write = os.pipe()
         self._thread = threading.Thread(target=self._run, name="atomhttp-poller", daemon=True)
         self._thread.start()

@@ -62,7 +62,7 @@ class BlockingDriver(Driver):
         # The thread that has borrowed it.
         self.thread = get_ident()
         self.pool_scope: object = SHARED_SCOPE
-        self.reactor = Reactor(build_plain_poller(), self)  # type: ignore[arg-type]  # a class makes waiters as well
+        self.reactor = Reactor(build_plain_poller(), self)
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Runs `coroutine` to its end.
