@@ -3,8 +3,7 @@
 ```
 AtomHTTPError
 ├─ AtomHTTPRequestError            the request or what came of it was refused
-│  ├─ AtomHTTPOptionError (ValueError)   ERR_BAD_OPTION, ERR_BAD_OPTION_VALUE, ERR_FORM_DATA_DEPTH_EXCEEDED,
-│  │                                     ERR_NOT_SUPPORT
+│  ├─ AtomHTTPOptionError (ValueError)   ERR_BAD_OPTION, ERR_BAD_OPTION_VALUE, ERR_FORM_DATA_DEPTH_EXCEEDED, ERR_NOT_SUPPORT
 │  ├─ AtomHTTPURLError (ValueError)      ERR_INVALID_URL
 │  ├─ AtomHTTPStatusError                ERR_BAD_REQUEST (4xx), ERR_BAD_RESPONSE (the rest)
 │  ├─ AtomHTTPRedirectError              ERR_FR_TOO_MANY_REDIRECTS, ERR_BAD_REDIRECT
@@ -21,7 +20,7 @@ AtomHTTPError
 
 The class says whose fault it was, `code` says which fault, in the words of axios and Node. Messages, `to_dict()`,
 `repr` and pickles never hold a secret; `error.config` in the process is the live object, so that it can be sent again.
-"""
+"""  # noqa: E501  # the drawing has one line a class
 
 from __future__ import annotations
 

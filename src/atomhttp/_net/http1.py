@@ -141,7 +141,7 @@ class Http1Connection:
         return self._pass == reactor.passes and now - self.idle_since < FRESH and not self.closed and now < self.expires
 
     def is_usable(self, now: float) -> bool:
-        """Whether an idle connection can take a call: alive, not too old, and nothing has come that nobody asked for."""
+        """Whether an idle connection can take a call: alive, not too old, and nothing came that nobody asked for."""
         if self.closed:
             return False
         if self.expires <= now:

@@ -196,6 +196,14 @@ class Reactor:
 
     # Ends
 
+    def let_go(self) -> None:
+        """Closes the reactor but not the connections that lie idle with it: another unit may take them."""
+        for handler in list(self._handlers.values()):
+            detach = getattr(handler, "detach", None)
+            if detach is not None:
+                detach()
+        self.close_all()
+
     def close_all(self) -> None:
         """The loop is gone, or the process forked: closes descriptors without a word to peer, poller or loop."""
         self.closed = True

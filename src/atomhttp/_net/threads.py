@@ -92,7 +92,7 @@ def submit(job: Callable[[], None]) -> None:
 
 
 async def run_blocking(driver: Driver, function: Callable[..., T], *arguments: Any) -> T:
-    """`function(*arguments)` on a thread: its result or exception. The thread finishes even if nobody waits any more."""
+    """`function(*arguments)` on a thread: its result or exception. It is finished even if nobody waits any more."""
     delivery = Delivery(driver)
 
     def job() -> None:

@@ -157,7 +157,7 @@ class Units:
 
     def _give_back(self, unit: BlockingDriver) -> None:
         if self.closed:
-            unit.reactor.close_all()
+            unit.reactor.let_go()
         else:
             self._free.append(unit)
 
@@ -165,4 +165,4 @@ class Units:
         """Closes the free units; those in use follow when they come back."""
         self.closed = True
         while self._free:
-            self._free.pop().reactor.close_all()
+            self._free.pop().reactor.let_go()
