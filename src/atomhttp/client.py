@@ -202,7 +202,9 @@ class AtomHTTP(ClientBase, AsyncVerbs):
 
         async def get(self, url, params=None, *extra, **options):
             """GET: retrieve (RFC 9110 section 9.3.1)."""
-            return await self.request("GET", url, **params_options("get", params, extra, options))
+            if params is not None or extra:
+                params_options("get", params, extra, options)
+            return await self.request("GET", url, **options)
 
         async def delete(self, url, params=None, *extra, **options):
             """DELETE: remove (RFC 9110 section 9.3.5)."""

@@ -58,7 +58,9 @@ class SyncAtomHTTP(ClientBase, SyncVerbs):
 
         def get(self, url, params=None, *extra, **options):
             """GET: retrieve (RFC 9110 section 9.3.1)."""
-            return self.request("GET", url, **params_options("get", params, extra, options))
+            if params is not None or extra:
+                params_options("get", params, extra, options)
+            return self.request("GET", url, **options)
 
         def delete(self, url, params=None, *extra, **options):
             """DELETE: remove (RFC 9110 section 9.3.5)."""

@@ -309,7 +309,14 @@ class Http1Connection:
         for event in self._engine.receive(data):
             kind = type(event)
             if kind is ResponseHead:
-                self._take_head(call, event, now)  # type: ignore[arg-type]
+                content = event.content  # type: ignore[union-attr]
+                if content is None:
+                    self._take_head(call, event, now)  # type: ignore[arg-type]
+                else:
+                    call.head = event  # type: ignore[assignment]
+                    call.first_at = now
+                    call.content = content
+                    self._finish(call, now)
             elif kind is bytes:
                 if call.chunks is None:
                     call.chunks = deque()
@@ -332,10 +339,7 @@ class Http1Connection:
             return
         call.head = head
         call.first_at = now
-        if head.content is not None:
-            call.content = head.content
-            self._finish(call, now)
-        elif call.streaming or call.uploading:
+        if call.streaming or call.uploading:
             call.wake()
 
     def _hand_on(self, call: Call, size: int) -> None:

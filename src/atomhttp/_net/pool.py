@@ -271,8 +271,8 @@ class Pool:
             # Under the lock: `_claim` looks at the newest one first and takes it then.
             with self._lock:
                 bucket.idle.append(connection)
-            # A copy: another thread may have taken it meanwhile, and left nothing.
-            if any(item.expires <= now for item in tuple(bucket.idle)[:1]):
+                expired = bucket.idle[0].expires <= now
+            if expired:
                 self._close_expired(now)
         else:
             bucket.idle.append(connection)

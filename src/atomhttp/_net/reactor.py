@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
 from atomhttp._net.pollers import IN, Poller
-from atomhttp._net.timers import TimerWheel
+from atomhttp._net.timers import FewTimers, TimerWheel
 
 if TYPE_CHECKING:
     from atomhttp._net.drivers import Driver
@@ -49,10 +49,10 @@ class Handler(Protocol):
 class Reactor:
     """Registered descriptors, timers, and the buffer that everything is received into."""
 
-    def __init__(self, poller: Poller, driver: Driver) -> None:
+    def __init__(self, poller: Poller, driver: Driver, timers: type[TimerWheel | FewTimers] = TimerWheel) -> None:
         self.poller = poller
         self.now = driver.now
-        self.timers = TimerWheel(self._on_earlier)
+        self.timers = timers(self._on_earlier)
         self.buffer = memoryview(bytearray(BUFFER_SIZE))
         # Counts passes: a connection that was drained in this one need not be looked at again.
         self.passes = 0

@@ -8,15 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from heapq import heappop, heappush
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 SLOTS_PER_SECOND: Final = 32
+
+
+class Slot(Protocol):
+    """Where an armed entry lies."""
+
+    def discard(self, entry: Any, /) -> None: ...
 
 
 class TimerEntry(Protocol):
     """What waits on the wheel."""
 
-    slot: set[TimerEntry] | None
+    slot: Slot | None
 
     def expire(self, now: float) -> float | None:
         """Its time has come. A returned time arms it again."""
@@ -89,3 +95,39 @@ class TimerWheel:
 
     def __len__(self) -> int:
         return sum(map(len, self._slots.values()))
+
+
+class FewTimers:
+    """The same for a reactor that waits by itself, with a few entries at most: no slots, no order, exact times."""
+
+    __slots__ = ("_due",)
+
+    def __init__(self, on_earlier: Callable[[], None]) -> None:
+        self._due: dict[TimerEntry, float] = {}
+
+    def add(self, entry: TimerEntry, due: float) -> None:
+        """See `TimerWheel.add`."""
+        self._due[entry] = due
+        entry.slot = self
+
+    def discard(self, entry: TimerEntry) -> None:
+        """See `TimerWheel.discard`."""
+        if self._due.pop(entry, None) is not None:
+            entry.slot = None
+
+    def next_due(self) -> float | None:
+        """When the next entry is due."""
+        due = self._due
+        return min(due.values()) if due else None
+
+    def run(self, now: float) -> None:
+        """Expires what is due."""
+        while self._due and (due := min(self._due.values())) <= now:
+            entry = next(entry for entry, when in self._due.items() if when == due)
+            self.discard(entry)
+            again = entry.expire(now)
+            if again is not None:
+                self.add(entry, again)
+
+    def __len__(self) -> int:
+        return len(self._due)

@@ -121,7 +121,11 @@ class AioWaiter:
             self._result = result
         self._done = True
         if self._callback is not None:
-            self._driver.wake(self)
+            driver = self._driver
+            if driver.will_wake:
+                driver.woken.append(self)
+            else:
+                driver.wake(self)
 
     def set_exception(self, error: BaseException) -> None:
         self._error = error
@@ -146,9 +150,9 @@ class AsyncioDriver(Driver):
         self.loop = loop
         self.now: Callable[[], float] = type(self).clock
         self.waiter: Callable[[], Waiter] = partial(AioWaiter, self)
-        self._woken: list[AioWaiter] = []
-        # Whether somebody is going to look at `_woken`: the pass under way, or a callback of the loop.
-        self._will_wake = False
+        self.woken: list[AioWaiter] = []
+        # Whether somebody is going to look at `woken`: the pass under way, or a callback of the loop.
+        self.will_wake = False
         self.pool_scope: object = self
         self.thread = threading.get_ident()
         self._poller = build_nested_poller()
@@ -187,7 +191,7 @@ class AsyncioDriver(Driver):
 
     def run_ready(self) -> None:
         """One pass of the reactor, then the tasks that it woke: they run outside the reactor, each in its context."""
-        self._will_wake = True
+        self.will_wake = True
         try:
             self.reactor.run_ready()
         finally:
@@ -195,14 +199,14 @@ class AsyncioDriver(Driver):
 
     def wake(self, waiter: AioWaiter) -> None:
         """Has the task of `waiter` run soon, never at once."""
-        self._woken.append(waiter)
-        if not self._will_wake:
-            self._will_wake = True
+        self.woken.append(waiter)
+        if not self.will_wake:
+            self.will_wake = True
             self.loop.call_soon(self._wake_all, context=self._context)
 
     def _wake_all(self) -> None:
-        woken, self._woken = self._woken, []
-        self._will_wake = False
+        woken, self.woken = self.woken, []
+        self.will_wake = False
         waiting = iter(woken)
         try:
             for waiter in waiting:

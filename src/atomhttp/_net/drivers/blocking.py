@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from atomhttp._net.drivers import Driver
 from atomhttp._net.pollers import build_plain_poller
 from atomhttp._net.reactor import Reactor
+from atomhttp._net.timers import FewTimers
 
 T = TypeVar("T")
 
@@ -62,7 +63,7 @@ class BlockingDriver(Driver):
         # The thread that has borrowed it.
         self.thread = get_ident()
         self.pool_scope: object = SHARED_SCOPE
-        self.reactor = Reactor(build_plain_poller(), self)
+        self.reactor = Reactor(build_plain_poller(), self, FewTimers)
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Runs `coroutine` to its end.
