@@ -16,7 +16,7 @@ import pytest
 
 from atomhttp import AtomHTTP, AtomHTTPNetworkError, SyncAtomHTTP
 from atomhttp._net.drivers.blocking import BlockingDriver
-from atomhttp._net.http1 import FRESH
+from atomhttp._net.http1 import FRESH, SLICE
 from support.peer import Conversation, Peer, drain, expect_head, send, signal, wait
 from support.server import PATIENCE
 
@@ -44,10 +44,10 @@ def chunked(*pieces: bytes, end: bytes = b"0\r\n\r\n") -> bytes:
     return b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + body + end
 
 
-# A response of exactly one slice (64 KiB), so that what follows it comes to the engine by itself.
-SLICE_HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 65494\r\n\r\n"
-LARGE = b"z" * 65_494
-assert len(SLICE_HEAD + LARGE) == 64 * 1024
+# A response of exactly one slice, so that what follows it comes to the engine by itself.
+LARGE = b"z" * (SLICE - len(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"))
+SLICE_HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(LARGE)
+assert len(SLICE_HEAD + LARGE) == SLICE
 
 LAYOUTS = [
     # Nothing wrong: the control group.

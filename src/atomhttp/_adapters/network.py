@@ -321,7 +321,9 @@ class NetworkResponse(Call, AdapterResponse):
         """The response has ended, or, for a stream, begun."""
         self.status = self._head.status
         if not self.streaming:
-            self.body = self.content if self.chunks is None else b"".join(self.chunks)
+            self.body = self.content if self.collected is None else self.collected.getvalue()
+            # A response that is kept would hold its content twice.
+            self.chunks = None
             return self
         self.body = NetworkBody(self, pool)
         if pool.driver is None and self.connection is not None:
@@ -439,8 +441,8 @@ class NetworkBody:
         """Gives up what has not been read; the connection goes with it."""
         connection = self._call.connection
         if connection is not None:
-            if self._call.error is None:
-                self._call.error = closed_stream_error()
+            # A task that waits for the next piece is told.
+            self._call.interrupt(closed_stream_error())
             connection.close()
 
     def close_soon(self) -> None:

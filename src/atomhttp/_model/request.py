@@ -146,6 +146,9 @@ class Outline:
         self.adapter = options["adapter"]
         # Whole responses are cheaper than pieces; a limit needs pieces, to stop at the right one.
         self.streaming: bool = self.response_type == "stream" or self.max_content_length >= 0
+        if self.streaming and self.response_type != "stream" and timeout.stream_gap is not None:
+            # In pieces for the limit's sake alone: a plain number is the total, as for any whole response.
+            self.timeout = Timeout(timeout.total)
         self.head: bytes | None = None
 
 

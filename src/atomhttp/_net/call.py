@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from atomhttp._model.timeout import Timeout
@@ -43,6 +44,9 @@ class Call:
     # Content that came whole, or the pieces that have come so far.
     content = b""
     chunks: deque[bytes] | None = None
+    # Where content that came in pieces is put together, when all of it is wanted at once. BytesIO, because it grows in
+    # place and gives its buffer away without a copy: fresh memory is the dear part of a large body.
+    collected: BytesIO | None = None
     buffered = 0
     ended = False
     received_trailers: tuple[tuple[bytes, bytes], ...] = ()

@@ -112,6 +112,8 @@ class Pool:
         self._connect = connect
         self._numbers = itertools.count()
         self.slot: Any = None
+        # What the timer is armed for, at most.
+        self._due = 0.0
         self._reset()
         _pools.add(self)
 
@@ -276,8 +278,10 @@ class Pool:
                 self._close_expired(now)
         else:
             bucket.idle.append(connection)
-            if self.slot is None:
+            if self.slot is None or expires < self._due:
+                driver.reactor.timers.discard(self)
                 driver.reactor.timers.add(self, expires)
+                self._due = expires
         # After the append: whoever queues looks for idle connections after it has queued.
         if self._queues:
             self._serve_waiters()
@@ -396,12 +400,14 @@ class Pool:
     def expire(self, now: float) -> float | None:
         """The timer: closes what has been idle too long; returns when to look again."""
         self._close_expired(now)
-        return min((item.expires for item in self._idle_connections()), default=None)
+        self._due = min((item.expires for item in self._idle_connections()), default=0.0)
+        return self._due or None
 
     def _close_expired(self, now: float) -> None:
         for connection in self._idle_connections():
             if connection.expires <= now:
-                connection.close()
+                # Not `close`: another thread may be taking it, and would wait on it for ever.
+                self.drop_idle(connection)
 
     def _idle_connections(self) -> Iterator[Http1Connection]:
         with self._lock:

@@ -43,9 +43,9 @@ async def resolve(call: Call, host: str, port: int) -> Sequence[Address]:
         if joined is not None:
             joined.append(delivery)
         else:
+            # In this order: an interrupt in between must not leave a lookup that nobody makes and others join.
+            submit(lambda: _look_up(key))
             _in_flight[key] = [delivery]
-    if joined is None:
-        submit(lambda: _look_up(key))
     try:
         return await call.wait_for(delivery.waiter)  # type: ignore[no-any-return]
     except socket.gaierror as error:
@@ -67,7 +67,7 @@ def _look_up(key: tuple[str, int]) -> None:
     except BaseException as error:
         problem = error
     with _lock:
-        waiting = _in_flight.pop(key)
+        waiting = _in_flight.pop(key, [])
     for delivery in waiting:
         delivery.deliver(found, problem)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from typing import Protocol
 
 
@@ -24,6 +25,9 @@ class Stream(Protocol):
     def receive(self, buffer: memoryview, /) -> int:
         """Receives into `buffer`: how many bytes, 0 at the end. Raises BlockingIOError when there is nothing now."""
 
+    receive_bytes: Callable[[int], bytes] | None
+    """Receives a new bytes object of at most that size; None where that is no cheaper than `receive`."""
+
     def send(self, data: bytes | memoryview, /) -> int:
         """How many bytes of `data` were taken. Raises BlockingIOError when none can be now (or says 0)."""
 
@@ -41,12 +45,13 @@ class Stream(Protocol):
 class SocketStream:
     """A stream that is a socket: its methods are the socket's own."""
 
-    __slots__ = ("clean_eof", "fileno", "pending", "receive", "send", "sock", "unflushed")
+    __slots__ = ("clean_eof", "fileno", "pending", "receive", "receive_bytes", "send", "sock", "unflushed")
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         self.fileno = sock.fileno
         self.receive = sock.recv_into
+        self.receive_bytes: Callable[[int], bytes] | None = sock.recv
         self.send = sock.send
         self.pending = False
         self.unflushed = False

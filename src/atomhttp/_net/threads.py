@@ -37,7 +37,12 @@ class _Threads:
             self._count += 1
             self._made += 1
             name = f"atomhttp-blocking-{self._made}"
-        threading.Thread(target=self._work, name=name, daemon=True).start()
+        try:
+            threading.Thread(target=self._work, name=name, daemon=True).start()
+        except BaseException:
+            with self._lock:
+                self._count -= 1
+            raise
 
     def _work(self) -> None:
         while True:

@@ -15,6 +15,7 @@ import os
 import socket
 import ssl
 import threading
+from collections.abc import Callable
 from typing import Any, Final, cast
 
 from atomhttp._net.stream import Stream
@@ -57,6 +58,8 @@ class TLSStream:
         "pending",
         "unflushed",
     )
+
+    receive_bytes: Callable[[int], bytes] | None = None
 
     def __init__(self, inner: Stream, context: ssl.SSLContext, server_hostname: str) -> None:
         self._inner = inner

@@ -62,7 +62,12 @@ async def dispatch(
             check_resend(request, error)
             raw = await adapter.send(request)
         if request.outline.streaming or type(raw.body) is not bytes:
-            response = await _read(raw, request, driver, open_stream)
+            try:
+                response = await _read(raw, request, driver, open_stream)
+            except BaseException:
+                # Whoever stopped it (validateStatus, a coding nobody knows): what is left will not be read.
+                getattr(raw.body, "close", _nothing)()
+                raise
         else:
             response = _take_whole(raw, request)
     except AtomHTTPError as error:
@@ -75,6 +80,10 @@ async def dispatch(
         elapsed = (driver.now() - started) * 1e3
         _logger.debug("%s %s %d (%.1f ms)", request.method, redact_url(request.url), response.status, elapsed)
     return response
+
+
+def _nothing() -> None:
+    """For bodies that hold nothing."""
 
 
 def _take_whole(raw: AdapterResponse, request: Request) -> Response[Any]:

@@ -47,6 +47,8 @@ class _Stream:
             return piece
         if self._ended:
             return b""
+        # Before anything that would close it: a stream of another event loop is not ours to touch.
+        driver.check()
         try:
             piece = await self._reader.read(driver)
         except BaseException:

@@ -113,6 +113,21 @@ class Http1Engine:
             raise AtomHTTPProtocolError("the connection ended inside a chunked response")
         return []
 
+    # Content that its reader moves by itself
+
+    @property
+    def content_left(self) -> int:
+        """How many bytes of content are still to come, where a Content-Length says so; else 0."""
+        return self._remaining if self.state == SIZED else 0
+
+    def skip_content(self, size: int) -> bool:
+        """`size` bytes of content, at most `content_left`, have gone past the engine; whether the message has ended."""
+        self._remaining -= size
+        if self._remaining:
+            return False
+        self.state = IDLE if self.keep_alive else CLOSED
+        return True
+
     # Head
 
     def _receive_first(self, data: bytes) -> list[Event]:

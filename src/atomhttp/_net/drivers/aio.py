@@ -47,8 +47,8 @@ def current() -> AsyncioDriver:
 def _sweep() -> None:
     """Closes what closed loops have left behind."""
     for loop, driver in list(_drivers.items()):
-        if loop.is_closed():
-            del _drivers[loop]
+        # Another thread may be sweeping as well.
+        if loop.is_closed() and _drivers.pop(loop, None) is not None:
             # Ends the waiting thread, where there is one; a closed loop itself has nothing left to be told.
             driver.unwatch()
             driver.reactor.close_all()
