@@ -445,6 +445,11 @@ class NetworkBody:
             self._call.interrupt(closed_stream_error())
             connection.close()
 
+    @property
+    def broken(self) -> bool:
+        """Whether it has ended by an error, or with its client: there is nothing left to close."""
+        return self._call.error is not None
+
     def close_soon(self) -> None:
         """`close`, from whatever thread the garbage collector runs in."""
         driver = self._pool.driver

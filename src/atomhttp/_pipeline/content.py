@@ -129,6 +129,11 @@ class ContentReader:
         if close is not None:
             close()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it still holds something that should be closed."""
+        return not self.finished and not getattr(self._body, "broken", False)
+
     def close_soon(self) -> None:
         """`close`, from any thread."""
         self.finished = True

@@ -104,7 +104,7 @@ class _Stream:
 
     def __del__(self) -> None:
         reader = getattr(self, "_reader", None)
-        if reader is not None and not reader.finished:
+        if reader is not None and reader.is_open:
             reader.close_soon()
             warnings.warn(
                 f"a response's stream was neither read to its end nor closed; opened at {self._opened_at}",
