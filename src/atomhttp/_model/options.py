@@ -372,6 +372,23 @@ _ELSEWHERE: Final = {
     "uds": "socketPath",
     "limits": "maxConnections",
 }
+# Of the contract, but still to come.
+_PLANNED: Final = frozenset(
+    (
+        "FormData (data=form)",
+        "auth",
+        "cookies",
+        "http2",
+        "maxRedirects",
+        "on_download_progress",
+        "on_upload_progress",
+        "proxy",
+        "retryConfig",
+        "signal",
+        "transformRequest",
+        "transformResponse",
+    )
+)
 
 
 def find_option(name: object, table: Mapping[str, Option], where: str) -> Option:
@@ -392,6 +409,8 @@ def find_option(name: object, table: Mapping[str, Option], where: str) -> Option
         close = difflib.get_close_matches(str(name), table, n=1, cutoff=0.6)
         hint = close[0] if close else None
     suggestion = f"; did you mean {hint}?" if hint else ""
+    if hint in _PLANNED or name in _PLANNED:
+        suggestion += " (not in this version yet)"
     raise AtomHTTPOptionError(f"unknown option {str(name)[:60]!r}{suggestion}", "ERR_BAD_OPTION")
 
 
