@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, Unpack
 from atomhttp._assembly import build_adapter, built_in_headers, closed_error, configure_adapter, running_driver
 from atomhttp._model.config import Defaults, RequestConfig, merge_option
 from atomhttp._model.options import BY_NAME, CLIENT_OPTIONS, check_options
+from atomhttp._pipeline.content import ContentReader
 from atomhttp._pipeline.dispatch import dispatch
 from atomhttp._pipeline.plan import Plan
 from atomhttp._pipeline.stream import ResponseStream
@@ -78,7 +79,12 @@ class ClientBase:
             raise closed_error()
         plan: Plan | None = self.defaults._plan
         if plan is None:
-            plan = self.defaults.__dict__["_plan"] = Plan(self.defaults)
+            state = self.defaults.__dict__
+            changes = state["_changes"]
+            plan = state["_plan"] = Plan(self.defaults)
+            if state["_changes"] != changes:
+                # Another thread has set a default meanwhile: good for this call, not for the next.
+                state["_plan"] = None
             if self._owns_adapter:
                 configure_adapter(self._adapter, self.defaults)
         return plan
@@ -198,7 +204,7 @@ class AtomHTTP(ClientBase, AsyncVerbs):
                 method, url, config = call_arguments(method, url, extra, config)
             if method is not None and method not in KNOWN_METHODS:
                 options["method"], method = method, None
-            return await dispatch(plan, method, url, config, options, self._adapter, driver, ResponseStream)
+            return await dispatch(plan, method, url, config, options, self._adapter, driver, self._open_stream)
 
         async def get(self, url, params=None, *extra, **options):
             """GET: retrieve (RFC 9110 section 9.3.1)."""
@@ -233,6 +239,9 @@ class AtomHTTP(ClientBase, AsyncVerbs):
         async def query(self, url, data=None, *extra, **options):
             """QUERY: a safe request with content (RFC 10008)."""
             return await self.request("QUERY", url, **data_options("query", data, extra, options))
+
+    def _open_stream(self, reader: ContentReader, driver: Any) -> ResponseStream:
+        return ResponseStream(reader, driver, self)
 
     # Life
 

@@ -60,6 +60,8 @@ class HTTPAdapter:
         head = build_head(request) if request.has_body else outline.head or build_head(request)
         connection = None if request.fresh else pool.take(outline.route, driver.reactor, request.started)
         if connection is None:
+            if len(self._pools) > 1:
+                self._sweep()
             connection = await pool.acquire(outline.route, call, request.fresh)
             call.enter("headers", outline.timeout.read)
         try:
@@ -90,14 +92,19 @@ class HTTPAdapter:
         self.closed = True
         self._finalizer()
 
-    def _open_pool(self, driver: Driver) -> Pool:
-        if self.closed:
-            raise closed_error()
+    def _sweep(self) -> None:
+        """Closes the pools of event loops that are gone."""
         with self._lock:
             for scope, pool in list(self._pools.items()):
                 if pool.driver is not None and pool.driver.is_closed():
                     del self._pools[scope]
                     pool.abandon()
+
+    def _open_pool(self, driver: Driver) -> Pool:
+        self._sweep()
+        with self._lock:
+            if self.closed:
+                raise closed_error()
             if driver.pool_scope not in self._pools:
                 watcher = driver if driver.pool_scope is driver else None
                 self._pools[driver.pool_scope] = Pool(self.limits, watcher)
@@ -322,8 +329,8 @@ class NetworkResponse(Call, AdapterResponse):
         self.status = self._head.status
         if not self.streaming:
             self.body = self.content if self.collected is None else self.collected.getvalue()
-            # A response that is kept would hold its content twice.
-            self.chunks = None
+            # A response that is kept must not keep the event loop and its buffers.
+            self.driver = self.waiter = self.wakeable = self.collected = None  # type: ignore[assignment]  # it is over
             return self
         self.body = NetworkBody(self, pool)
         if pool.driver is None and self.connection is not None:
@@ -445,6 +452,10 @@ class NetworkBody:
             self._call.interrupt(closed_stream_error())
             connection.close()
 
+    def bound(self, deadline: float | None) -> None:
+        """It is read for a call that waits for all of it: the call's deadline holds."""
+        self._call.deadline = deadline
+
     @property
     def broken(self) -> bool:
         """Whether it has ended by an error, or with its client: there is nothing left to close."""
@@ -454,7 +465,7 @@ class NetworkBody:
         """`close`, from whatever thread the garbage collector runs in."""
         driver = self._pool.driver
         if driver is None:
-            self.close()
+            self._pool.run_unlocked(self.close)
         elif driver.is_closed():
             if self._call.connection is not None:
                 self._call.connection.abandon()

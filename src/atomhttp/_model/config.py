@@ -165,6 +165,8 @@ class RequestConfig(_Options):
 
     def _state(self) -> dict[str, Any]:
         state = {name: getattr(self, name) for name in self.keys()}
+        if state.get("transitional") is not None:
+            state["transitional"] = dict(state["transitional"])
         state["headers"] = self.headers.copy()
         # What equals a default matters too where a client's defaults are in it already: they may be others.
         return {**state, "_complete": True} if self.is_complete else state
@@ -283,6 +285,7 @@ class Defaults(_Options):
         state = self.__dict__
         # What the client has worked out of these options; gone as soon as one changes.
         state["_plan"] = None
+        state["_changes"] = 0
         for option in CLIENT_OPTIONS.values():
             state[option.name] = copy.copy(option.default)
         headers = DefaultHeaders(None, self._touched)
@@ -315,6 +318,8 @@ class Defaults(_Options):
         self._touched()
 
     def _touched(self) -> None:
+        # In this order: a plan that is being built asks for the count when it is done.
+        self.__dict__["_changes"] += 1
         self.__dict__["_plan"] = None
 
     def warn_insecure(self) -> None:

@@ -12,6 +12,7 @@ import ssl
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias
 
 from atomhttp._model.headers import Headers
@@ -233,7 +234,8 @@ def _transitional(name: str, value: Any) -> Any:
         if key not in ("silentJSONParsing", "clarifyTimeoutError", "forcedJSONParsing"):
             raise AtomHTTPOptionError(f"transitional: unknown key {key!r}", "ERR_BAD_OPTION")
         _flag(f"transitional.{key}", item)
-    return value
+    # Read-only: configs share the client's, and a change in place would go unnoticed.
+    return None if value is None else MappingProxyType(dict(value))
 
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")

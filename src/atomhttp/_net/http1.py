@@ -44,7 +44,7 @@ HIGH_WATER: Final = 256 * 1024
 # (128 KiB; 100 MB took 75 ms of CPU in pieces of 64 KiB, 57 in these).
 SLICE: Final = 120 * 1024
 # Drained less than this many seconds ago, and in the reactor's latest pass: no need to look for surplus bytes again.
-FRESH: Final = 0.02
+FRESH: Final = 0.002
 
 
 class Owner(Protocol):

@@ -115,6 +115,8 @@ class Pool:
         # What the timer is armed for, at most.
         self._due = 0.0
         self._reset()
+        if driver is not None:
+            driver.users += 1
         _pools.add(self)
 
     def _reset(self) -> None:
@@ -122,6 +124,7 @@ class Pool:
         self._lock = threading.Lock()
         self._buckets: dict[Route, Bucket] = {}
         self._queues: dict[Bucket, None] = {}
+        self._deferred: deque[Callable[[], None]] = deque()
 
     # Taking
 
@@ -160,6 +163,8 @@ class Pool:
             AtomHTTPClosedError, AtomHTTPNetworkError, AtomHTTPTimeoutError.
         """
         began = call.driver.now()
+        while self._deferred:
+            self._deferred.popleft()()
         while True:
             connection = None if fresh else self.take(route, call.driver.reactor, call.driver.now())
             if connection is None:
@@ -251,6 +256,17 @@ class Pool:
             raise closed_error()
         connection.attach(reactor)
         return connection
+
+    def run_unlocked(self, action: Callable[[], None]) -> None:
+        """Runs `action`, which will take the lock: now, or, when this very thread may hold it, at the next call.
+
+        For what the garbage collector does: it comes between any two lines, those under the lock included.
+        """
+        if self._lock.acquire(blocking=False):
+            self._lock.release()
+            action()
+        else:
+            self._deferred.append(action)
 
     # Giving back (the connection's side)
 
@@ -418,7 +434,7 @@ class Pool:
     def close(self) -> None:
         """Closes every connection; calls in flight and waiting get AtomHTTPClosedError. Twice is fine."""
         with self._lock:
-            self.closed = True
+            again, self.closed = self.closed, True
             waiting = [ticket.call for bucket in self._queues for ticket in bucket.waiting]
             members = [member for bucket in self._buckets.values() for member in bucket.members]
         for call in [*waiting, *(member for member in members if isinstance(member, Call))]:
@@ -433,8 +449,10 @@ class Pool:
                 connection.shut()
         if self.driver is not None:
             self.driver.reactor.timers.discard(self)
-            if not self.driver.reactor.handler_count and self.driver.reactor.timers.next_due() is None:
-                self.driver.disarm()
+            if not again:
+                self.driver.users -= 1
+            if not self.driver.users and not self.driver.reactor.handler_count:
+                self.driver.retire()
 
     def _disarm(self, call: Call | None) -> None:
         """An interrupted call disarms itself only when its coroutine goes on; the loop's timer should end with us."""

@@ -70,6 +70,7 @@ async def dispatch(
                 raise
         else:
             response = _take_whole(raw, request)
+            request.driver = None
     except AtomHTTPError as error:
         if error.config is None:
             error.config, error.request = built if request is None else request.config, request
@@ -120,6 +121,9 @@ async def _read(raw: AdapterResponse, request: Request, driver: Any, open_stream
         response = Response.received(raw, request, b"")
         response.data = open_stream(reader, driver)
     else:
+        bound = getattr(raw.body, "bound", None)
+        if bound is not None:
+            bound(request.deadline)
         content, truncated = await read_all(reader, driver, most)
         response = Response.received(raw, request, content)
         response.data = _decode(raw, outline, content)

@@ -6,6 +6,7 @@ was requested before is a look-up.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -94,7 +95,7 @@ class Plan:
         if self._params is not None:
             fields["params"] = merge_params(self._params, fields["params"])
         if self._meta is not None:
-            fields["meta"] = {**self._meta, **fields.get("meta", {})}
+            fields["meta"] = {**copy.deepcopy(self._meta), **fields.get("meta", {})}
         return built
 
     def _merge(self, fields: dict[str, Any], given: dict[str, Any]) -> None:
@@ -200,7 +201,9 @@ class Plan:
             for name in _CREDENTIALS & {known.lower() for known in own}:
                 if headers.get(name) == own[name] and name not in (config.__dict__.get("_call_headers") or ()):
                     del headers[name]
-        if target.userinfo is not None and "authorization" not in headers:
+        given = headers.get("authorization")
+        if target.userinfo is not None and given in (None, self.build_headers(method).get("authorization")):
+            # The URL is the call's: nearer than the client's own Authorization, not nearer than one the call gives.
             headers.update(BasicAuth(*target.userinfo).get_header())
         if "range" in headers and headers.get("accept-encoding") == self.build_headers(method).get("accept-encoding"):
             # Ranges of coded content cannot be decoded by themselves (RFC 9110 section 14.2).

@@ -20,7 +20,10 @@ class _Stream:
 
     def __init__(self, reader: ContentReader) -> None:
         self._reader = reader
+        # What was received and not asked for yet begins at `_offset`: small reads must not copy the rest each time.
         self._buffer = b""
+        self._offset = 0
+        self._reading = False
         self._started = False
         self._ended = False
         # The caller has been told of the end: reading on is a second pass.
@@ -38,25 +41,45 @@ class _Stream:
         self._started = self._iterated = True
 
     def _check(self) -> None:
-        if self._end_told or (self._iterated and self._ended and not self._buffer):
+        if self._end_told or (self._iterated and self._ended and not self._has_rest):
             raise AtomHTTPClosedError("this stream has been read to its end, or closed", "ERR_STREAM_CONSUMED")
 
-    async def _read_piece(self, driver: Any) -> bytes:
-        if self._buffer:
-            piece, self._buffer = self._buffer, b""
-            return piece
+    @property
+    def _has_rest(self) -> bool:
+        return self._offset < len(self._buffer)
+
+    def _take(self, size: int) -> bytes:
+        """At most `size` bytes of what is there; -1 for all of it."""
+        start = self._offset
+        end = len(self._buffer) if size < 0 else min(len(self._buffer), start + size)
+        piece = self._buffer[start:end]
+        self._offset = end
+        return piece
+
+    async def _fill(self, driver: Any) -> bool:
+        """Waits until there is something to take; False at the end."""
+        if self._has_rest:
+            return True
         if self._ended:
-            return b""
+            return False
         # Before anything that would close it: a stream of another event loop is not ours to touch.
         driver.check()
+        if self._reading:
+            raise RuntimeError("this stream is already being read, by another task or thread")
+        self._reading = True
         try:
-            piece = await self._reader.read(driver)
+            self._buffer, self._offset = await self._reader.read(driver), 0
         except BaseException:
             self._close()
             raise
-        if not piece:
+        finally:
+            self._reading = False
+        if not self._buffer:
             self._ended = True
-        return piece
+        return not self._ended
+
+    async def _read_piece(self, driver: Any) -> bytes:
+        return self._take(-1) if await self._fill(driver) else b""
 
     async def _read_exactly(self, driver: Any, size: int) -> bytes:
         """`size` bytes, fewer only at the end; -1 for all."""
@@ -64,28 +87,21 @@ class _Stream:
         self._started = True
         pieces: list[bytes] = []
         left = size
-        while left:
-            piece = await self._read_piece(driver)
-            if not piece:
-                break
-            if 0 < left < len(piece):
-                piece, self._buffer = piece[:left], piece[left:]
+        while left and await self._fill(driver):
+            piece = self._take(left)
             pieces.append(piece)
             if left > 0:
                 left -= len(piece)
-        if self._ended and not self._buffer and (size < 0 or not pieces):
+        if self._ended and not self._has_rest and (size < 0 or not pieces):
             self._end_told = True
         return b"".join(pieces)
 
     async def _read_line(self, driver: Any, max_line: int) -> bytes:
         """A line with its end; b"" at the end of the stream."""
         held = b""
-        while True:
-            piece = await self._read_piece(driver)
-            end = piece.find(b"\n") + 1
-            held += piece[:end] if end else piece
-            if end:
-                self._buffer = piece[end:]
+        while await self._fill(driver):
+            end = self._buffer.find(b"\n", self._offset) + 1
+            held += self._take(end - self._offset if end else -1)
             if len(_without_end(held)) > max_line:
                 self._close()
                 raise AtomHTTPLimitError(
@@ -94,12 +110,13 @@ class _Stream:
                     limit=max_line,
                     size=len(held),
                 )
-            if end or not piece:
-                return held
+            if end:
+                break
+        return held
 
     def _close(self) -> None:
         self._ended = self._end_told = True
-        self._buffer = b""
+        self._buffer, self._offset = b"", 0
         self._reader.close()
 
     def __del__(self) -> None:
@@ -128,9 +145,11 @@ class ResponseStream(_Stream):
         AtomHTTPError: whatever interrupts the transfer.
     """
 
-    def __init__(self, reader: ContentReader, driver: Any) -> None:
+    def __init__(self, reader: ContentReader, driver: Any, client: object = None) -> None:
         super().__init__(reader)
         self._driver = driver
+        # A client that was dropped would close the connection under its stream.
+        self._client = client
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         self._begin()
@@ -153,7 +172,7 @@ class ResponseStream(_Stream):
         return _AsyncPieces(lambda: self._read_piece(self._driver) if size is None else self._sized(size))
 
     async def _sized(self, size: int) -> bytes:
-        return b"" if self._ended and not self._buffer else await self._read_exactly(self._driver, size)
+        return b"" if self._ended and not self._has_rest else await self._read_exactly(self._driver, size)
 
     def iter_lines(self, max_line: int = MAX_LINE) -> AsyncIterator[str]:
         """Lines as text (UTF-8), without their ends. A line longer than `max_line` bytes is an AtomHTTPLimitError."""
@@ -162,13 +181,14 @@ class ResponseStream(_Stream):
 
     async def aclose(self) -> None:
         """Gives up what has not been read; the connection is closed with it."""
-        self._close()
+        # Where it was made: the connection belongs to that event loop.
+        self._driver.run_soon(self._close)
 
     async def __aenter__(self) -> ResponseStream:
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        self._close()
+        await self.aclose()
 
 
 class _AsyncPieces(AsyncIterator[bytes]):
@@ -221,7 +241,7 @@ class SyncResponseStream(_Stream):
         """Pieces of exactly `size` bytes (the last may be shorter), or as they arrive."""
         self._begin()
         read = self._read_piece if size is None else lambda driver: self._read_exactly(driver, size)
-        while not self._ended or self._buffer:
+        while not self._ended or self._has_rest:
             piece = self._run(read)
             if piece:
                 yield piece

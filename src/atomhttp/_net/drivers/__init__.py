@@ -33,6 +33,7 @@ class Driver(Protocol):
         now: the clock, in seconds; every time in the engine is read from it.
         waiter: makes a Waiter.
         pool_scope: drivers with the same scope may hand connections to each other (synchronous units do).
+        users: how many pools are open on it.
         thread: the identifier of the thread that it waits in.
     """
 
@@ -41,6 +42,7 @@ class Driver(Protocol):
     waiter: Callable[[], Waiter]
     pool_scope: object
     thread: int
+    users: int = 0
 
     def watch(self) -> None:
         """The reactor holds a descriptor: call its `run_ready` when its poller is ready."""
@@ -53,6 +55,10 @@ class Driver(Protocol):
 
     def disarm(self) -> None:
         """No timer is left."""
+
+    def retire(self) -> None:
+        """No pool uses it any more, and nothing is registered: let go of what the system gave."""
+        return
 
     def is_closed(self) -> bool:
         """Whether nothing will ever be served here again."""

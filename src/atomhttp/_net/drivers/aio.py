@@ -240,6 +240,11 @@ class AsyncioDriver(Driver):
 
     # Waiting
 
+    def retire(self) -> None:
+        self.disarm()
+        _drivers.pop(self.loop, None)
+        self.reactor.close_all()
+
     def is_closed(self) -> bool:
         return self.loop.is_closed() or self.reactor.closed
 
