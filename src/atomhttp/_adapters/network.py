@@ -422,6 +422,15 @@ class NetworkBody:
             return piece
         return b""
 
+    def take(self) -> bytes:
+        """A piece that is there already, b"" when none is."""
+        call = self._call
+        if not call.chunks or call.content or call.error is not None:
+            return b""
+        piece = call.chunks.popleft()
+        call.buffered -= len(piece)
+        return piece
+
     async def _wait(self, driver: Driver) -> None:
         call = self._call
         driver.check()

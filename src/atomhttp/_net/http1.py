@@ -43,7 +43,7 @@ HIGH_WATER: Final = 256 * 1024
 # What is handed on in one piece: few enough of them, and small enough that malloc does not map fresh pages for each
 # (128 KiB; 100 MB took 75 ms of CPU in pieces of 64 KiB, 57 in these).
 SLICE: Final = 120 * 1024
-# Drained less than this many seconds ago, and in the reactor's latest pass: no need to look for surplus bytes again.
+# Seconds for which the reactor's last look at everything that is idle is good enough for one of them.
 FRESH: Final = 0.002
 
 
@@ -63,7 +63,6 @@ class Http1Connection:
         "_fd",
         "_mask",
         "_owner",
-        "_pass",
         "_probe",
         "_reset_by",
         "_send",
@@ -90,7 +89,6 @@ class Http1Connection:
         self._fd = stream.fileno()
         self._mask = 0
         self._unsent: memoryview | None = None
-        self._pass = -1
         self._reset_by: OSError | None = None
         self.reactor: Reactor | None = None
         self.bucket = bucket
@@ -120,7 +118,6 @@ class Http1Connection:
         if self.reactor is not reactor:
             self.detach()
             self.reactor = reactor
-            self._pass = -1
 
     def detach(self) -> None:
         """Nobody watches it."""
@@ -142,7 +139,7 @@ class Http1Connection:
 
     def is_fresh(self, reactor: Reactor, now: float) -> bool:
         """Whether it was drained a moment ago: then it is as good as it was, and `is_usable` need not be asked."""
-        return self._pass == reactor.passes and now - self.idle_since < FRESH and not self.closed and now < self.expires
+        return now - reactor.polled_at < FRESH and not self.closed and now < self.expires
 
     def is_usable(self, now: float) -> bool:
         """Whether an idle connection can take a call: alive, not too old, and nothing came that nobody asked for."""
@@ -289,7 +286,7 @@ class Http1Connection:
                     call is not None
                     and call.streaming
                     and stream.receive_bytes is not None
-                    and self._engine.content_left >= SLICE
+                    and self._engine.content_left > SLICE
                 ):
                     self._receive_pieces(call, stream.receive_bytes)
                     return
@@ -297,6 +294,9 @@ class Http1Connection:
                 if not size:
                     self._ended()
                     return
+                if size == BUFFER_SIZE:
+                    # There may be more than fitted: nothing that ends here is known to be drained.
+                    self.reactor.polled_at = 0.0  # type: ignore[union-attr]
                 if call is not None and call.collected is not None and self._engine.content_left >= size:
                     self._collect(call, buffer[:size])
                 elif size <= SLICE:
@@ -325,7 +325,8 @@ class Http1Connection:
             if engine.skip_content(len(piece)):
                 self._finish(call, call.driver.now())
                 return
-            if len(piece) < SLICE or engine.content_left < SLICE or not self._mask:
+            # Never up to the end: the read that ends a message must see what comes behind it.
+            if len(piece) < SLICE or engine.content_left <= SLICE or not self._mask:
                 break
         if call.phase_due is not None:
             call.phase_due = call.driver.now() + call.phase_limit
@@ -420,7 +421,6 @@ class Http1Connection:
         ):
             self.keep_alive_timeout = call.head.keep_alive_timeout  # type: ignore[union-attr]  # it has ended: it has a head
             self.idle_since = now
-            self._pass = self.reactor.passes  # type: ignore[union-attr]
             self._owner.release(self)
         else:
             self.close()

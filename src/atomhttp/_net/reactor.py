@@ -54,8 +54,8 @@ class Reactor:
         self.now = driver.now
         self.timers = timers(self._on_earlier)
         self.buffer = memoryview(bytearray(BUFFER_SIZE))
-        # Counts passes: a connection that was drained in this one need not be looked at again.
-        self.passes = 0
+        # When everything registered was last known to have nothing to read: what is idle need not be looked at again.
+        self.polled_at = 0.0
         self.closed = False
         self._driver = driver
         self._poll = poller.poll
@@ -101,12 +101,13 @@ class Reactor:
 
     def run_ready(self) -> None:
         """Serves what is ready now, for at most `BUDGET` seconds and one batch more."""
-        self.passes += 1
+        now = self.now()
         events = self._poll(0, BATCH)
         if len(events) < BATCH:
+            self.polled_at = now
             self._serve(events)
             return
-        until = self.now() + BUDGET
+        until = now + BUDGET
         while True:
             self._serve(events)
             if self.closed or self.now() > until:
@@ -124,7 +125,6 @@ class Reactor:
                 left = 0.0
             if timeout < 0 or left < timeout:
                 timeout = left
-        self.passes += 1
         events = self._poll(timeout, BATCH)
         if events:
             self._serve(events)

@@ -82,6 +82,13 @@ class ContentReader:
             raise
         return piece
 
+    def take(self) -> bytes:
+        """A piece that needs no waiting, no decoding and no counting; b"" when there is none."""
+        if self._decoder is not None or self._limit >= 0 or self.finished:
+            return b""
+        take = getattr(self._body, "take", None)
+        return take() if take is not None else b""
+
     async def _next(self, driver: Any) -> bytes:
         while True:
             for piece in self._pieces:

@@ -78,6 +78,10 @@ class _Stream:
             self._ended = True
         return not self._ended
 
+    def _take_now(self) -> bytes:
+        """A piece that is there already, b"" when none is: most pieces of a fast peer need nobody to wait."""
+        return b"" if self._ended or self._has_rest else self._reader.take()
+
     async def _read_piece(self, driver: Any) -> bytes:
         return self._take(-1) if await self._fill(driver) else b""
 
@@ -154,10 +158,10 @@ class ResponseStream(_Stream):
     def __aiter__(self) -> AsyncIterator[bytes]:
         self._begin()
         # Not `self`: who has an iterator may ask it for its iterator.
-        return _AsyncPieces(lambda: self._read_piece(self._driver))
+        return _AsyncPieces(lambda: self._read_piece(self._driver), self._take_now)
 
     async def __anext__(self) -> bytes:
-        piece = await self._read_piece(self._driver)
+        piece = self._take_now() or await self._read_piece(self._driver)
         if not piece:
             raise StopAsyncIteration
         return piece
@@ -192,11 +196,12 @@ class ResponseStream(_Stream):
 
 
 class _AsyncPieces(AsyncIterator[bytes]):
-    def __init__(self, read: Callable[[], Coroutine[Any, Any, bytes]]) -> None:
+    def __init__(self, read: Callable[[], Coroutine[Any, Any, bytes]], take: Callable[[], bytes] = lambda: b"") -> None:
         self._read = read
+        self._take = take
 
     async def __anext__(self) -> bytes:
-        piece = await self._read()
+        piece = self._take() or await self._read()
         if not piece:
             raise StopAsyncIteration
         return piece
