@@ -18,9 +18,6 @@ from atomhttp._net.pollers import build_nested_poller
 from atomhttp._net.reactor import Reactor
 
 T = TypeVar("T")
-# Seconds after which woken tasks pause for another look at the sockets; below http1.FRESH.
-STALE = 0.001
-
 _logger = logging.getLogger("atomhttp.connection")
 
 # Strong references, because a loop can die without a word: `current` drops those that have closed. Keyed by the loop
@@ -211,13 +208,9 @@ class AsyncioDriver(Driver):
         woken, self.woken = self.woken, []
         self.will_wake = False
         waiting = iter(woken)
-        reactor = self.reactor
         try:
             for waiter in waiting:
                 waiter.step()
-                if self.now() - reactor.polled_at > STALE and not reactor.closed:
-                    # Many tasks, or one that took its time: what has come for the connections they will take?
-                    reactor.run_ready()
         except BaseException:
             # KeyboardInterrupt in a task: the others still get their turn.
             for waiter in waiting:
