@@ -259,7 +259,8 @@ class Http1Connection:
     # The reactor's side
 
     def on_ready(self, mask: int) -> None:
-        if mask & OUT and not self.writable:
+        if mask & OUT:
+            # Even when all has left meanwhile: TLS may have flushed while it read, and the uploader waits to be told.
             self._flush()
         if mask != OUT and self._mask:
             self._receive()
