@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import logging
 
-from atomhttp import errors
+from atomhttp import auth, errors, progress
 from atomhttp._adapters.base import AdapterResponse
 from atomhttp._adapters.network import HTTPAdapter
-from atomhttp._model.config import RequestConfig
+from atomhttp._model.config import RequestConfig, merge_config
 from atomhttp._model.headers import Headers
 from atomhttp._model.request import Request
 from atomhttp._model.status_code import HttpStatusCode
 from atomhttp._model.timeout import Timeout
+from atomhttp._pipeline.attempt import Attempt
+from atomhttp._pipeline.interceptors import InterceptorManager
 from atomhttp._pipeline.response import Response, Timings
+from atomhttp._pipeline.retry import RetryInfo
 from atomhttp._pipeline.stream import ResponseStream, SyncResponseStream
 from atomhttp._version import __version__
 from atomhttp.auth import BasicAuth, BearerAuth
@@ -39,6 +42,8 @@ from atomhttp.errors import (
     is_atomhttp_error,
     is_cancel,
 )
+from atomhttp.form_data import FormData, form_to_json, to_form_data
+from atomhttp.progress import ProgressBar, ProgressEvent
 from atomhttp.sync import SyncAtomHTTP, delete, get, head, options, patch, post, put, query, request
 
 # Nothing is printed unless the application asks for it.
@@ -65,31 +70,42 @@ __all__ = [
     "AtomHTTPTimeoutError",
     "AtomHTTPURLError",
     "AtomHTTPWarning",
+    "Attempt",
     "BasicAuth",
     "BearerAuth",
+    "FormData",
     "HTTPAdapter",
     "Headers",
     "HttpStatusCode",
     "InsecureRequestWarning",
+    "InterceptorManager",
+    "ProgressBar",
+    "ProgressEvent",
     "Request",
     "RequestConfig",
     "Response",
     "ResponseStream",
+    "RetryInfo",
     "SyncAtomHTTP",
     "SyncResponseStream",
     "Timeout",
     "Timings",
     "__version__",
+    "auth",
     "delete",
     "errors",
+    "form_to_json",
     "get",
     "head",
     "is_atomhttp_error",
     "is_cancel",
+    "merge_config",
     "options",
     "patch",
     "post",
+    "progress",
     "put",
     "query",
     "request",
+    "to_form_data",
 ]

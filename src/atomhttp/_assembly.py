@@ -6,7 +6,8 @@ from atomhttp._adapters.network import HTTPAdapter
 from atomhttp._body.compression import accept_encoding
 from atomhttp._model.config import Defaults
 from atomhttp._net.drivers import aio
-from atomhttp._net.drivers.blocking import BlockingDriver, Units
+from atomhttp._net.drivers.blocking import BlockingDriver, Units, run_awaitable
+from atomhttp._net.drivers.together import check_callback, close_coroutines, collect_tasks, refusal
 from atomhttp._net.pool import FOR_EVER, closed_error
 from atomhttp._version import __version__
 
@@ -15,12 +16,19 @@ __all__ = [
     "Units",
     "build_adapter",
     "built_in_headers",
+    "check_callback",
+    "close_coroutines",
     "closed_error",
+    "collect_tasks",
     "configure_adapter",
+    "refusal",
+    "run_all",
+    "run_awaitable",
     "running_driver",
 ]
 
 running_driver = aio.current
+run_all = aio.run_all
 
 
 def built_in_headers() -> dict[str, str]:

@@ -7,7 +7,7 @@ option because no type checker can read them from the table in `_model/options.p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
 from types import UnionType
 from typing import Any, Literal, Protocol, TypeAlias, TypedDict, TypeVar, Unpack, overload
@@ -15,8 +15,11 @@ from typing import Any, Literal, Protocol, TypeAlias, TypedDict, TypeVar, Unpack
 from atomhttp._adapters.base import Adapter
 from atomhttp._model.config import RequestConfig
 from atomhttp._model.params import ParamsSerializer
+from atomhttp._model.request import Request
 from atomhttp._pipeline.response import Response
 from atomhttp._pipeline.stream import ResponseStream, SyncResponseStream
+from atomhttp.auth import AuthFlow, BasicAuth, BearerAuth, HeaderAuth
+from atomhttp.progress import ProgressEvent
 from atomhttp.types import (
     CertInput,
     HeadersInput,
@@ -48,6 +51,14 @@ AnyPath: TypeAlias = str | PathLike[str]
 Form: TypeAlias = Mapping[str, Any] | Iterable[tuple[str, Any]]
 ResponseTypeInput: TypeAlias = ResponseType | type[Any] | UnionType
 Serializer: TypeAlias = ParamsSerializer | Callable[..., str] | Mapping[str, Any] | None
+AuthObject: TypeAlias = BasicAuth | BearerAuth | AuthFlow | HeaderAuth
+AuthInput: TypeAlias = AuthObject | tuple[str, str] | Mapping[str, str] | Callable[[Request], Any] | None
+# (loaded, total), or one ProgressEvent.
+ProgressCallback: TypeAlias = Callable[[int, int], Any] | Callable[[ProgressEvent], Any]
+Transformers: TypeAlias = "Callable[..., Any] | Sequence[Callable[..., Any]] | None"
+BeforeRedirect: TypeAlias = Callable[[Request, Response[Any]], Any]
+RetryInput: TypeAlias = "bool | int | Mapping[str, Any] | None"
+RateInput: TypeAlias = "float | Sequence[float | None] | None"
 # A client's header fields, and by the name of a layer ("common", "post", …) mappings of more of them.
 LayeredHeaders: TypeAlias = Mapping[str, Any] | Iterable[tuple[str, HeaderValue]]
 
@@ -65,6 +76,27 @@ class SharedOptions(TypedDict, total=False):
     responseType: ResponseTypeInput
     validate_status: StatusValidator | None
     validateStatus: StatusValidator | None
+    auth: AuthInput
+    on_upload_progress: ProgressCallback | None
+    onUploadProgress: ProgressCallback | None
+    on_download_progress: ProgressCallback | None
+    onDownloadProgress: ProgressCallback | None
+    transform_request: Transformers
+    transformRequest: Transformers
+    transform_response: Transformers
+    transformResponse: Transformers
+    max_redirects: int
+    maxRedirects: int
+    before_redirect: BeforeRedirect | None
+    beforeRedirect: BeforeRedirect | None
+    cross_origin_headers: str | Iterable[str] | None
+    crossOriginHeaders: str | Iterable[str] | None
+    allow_insecure_redirect: bool
+    allowInsecureRedirect: bool
+    retry_config: RetryInput
+    retryConfig: RetryInput
+    max_rate: RateInput
+    maxRate: RateInput
     max_body_length: int | None
     maxBodyLength: int | None
     max_content_length: int | None
@@ -87,6 +119,8 @@ class SharedOptions(TypedDict, total=False):
     allowAbsoluteUrls: bool
     params_serializer: Serializer
     paramsSerializer: Serializer
+    form_serializer: Mapping[str, Any] | None
+    formSerializer: Mapping[str, Any] | None
     json_encoder: Callable[[Any], bytes | str] | None
     jsonEncoder: Callable[[Any], bytes | str] | None
     json_decoder: Callable[[bytes], Any] | None
@@ -240,7 +274,7 @@ class AsyncVerbs:
     ) -> Response[Any]: ...
     async def post(self, *arguments: Any, **options: Any) -> Any: ...
 
-    put = patch = query = post
+    put = patch = query = post_form = put_form = patch_form = post
 
 
 class SyncVerbs:
@@ -314,4 +348,4 @@ class SyncVerbs:
     ) -> Response[Any]: ...
     def post(self, *arguments: Any, **options: Any) -> Any: ...
 
-    put = patch = query = post
+    put = patch = query = post_form = put_form = patch_form = post

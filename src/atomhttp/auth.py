@@ -1,10 +1,36 @@
-"""Credentials for the Authorization field."""
+"""Authentication: what the `auth` option takes.
+
+Two kinds: credentials that are a header field (`get_header()`), and exchanges (`auth_flow(request)`), which see each
+request of a call on its way and the response to it.
+"""
 
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Generator, Mapping
+from typing import Any, NoReturn, Protocol, runtime_checkable
 
 from atomhttp.errors import AtomHTTPOptionError
+
+
+@runtime_checkable
+class AuthFlow(Protocol):
+    """An exchange with the server, as a generator without I/O (httpx's shape).
+
+    `auth_flow(request)` may change `request.headers`, yields the request to send, is given the response (its content
+    read), and may yield another request. What it returns without yielding again, the last response, is the call's.
+    It runs on the origin that the call names; a redirect to another origin goes without.
+
+    An attribute `requires_body = True` asks for the content as bytes in `request.body`, whatever the caller gave.
+    """
+
+    def auth_flow(self, request: Any) -> Generator[Any, Any, None]: ...
+
+
+class HeaderAuth(Protocol):
+    """Credentials that are header fields: asked for them before each request."""
+
+    def get_header(self) -> Mapping[str, str]: ...
 
 
 def _check(what: str, value: object) -> str:
@@ -24,11 +50,21 @@ class BasicAuth:
 
     __slots__ = ("password", "username")
 
+    username: str
+    password: str
+
     def __init__(self, username: str, password: str) -> None:
-        self.username = _check("username", username)
-        self.password = _check("password", password)
+        _check("username", username)
         if ":" in username:
             raise AtomHTTPOptionError("username: must not contain ':' (RFC 7617 section 2)", "ERR_BAD_OPTION_VALUE")
+        object.__setattr__(self, "username", username)
+        object.__setattr__(self, "password", _check("password", password))
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise _unchangeable(self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (type(self), (self.username, self.password))
 
     def get_header(self) -> dict[str, str]:
         """A new dict, ready to be merged into `headers`."""
@@ -54,8 +90,16 @@ class BearerAuth:
 
     __slots__ = ("token",)
 
+    token: str
+
     def __init__(self, token: str) -> None:
-        self.token = _check("token", token)
+        object.__setattr__(self, "token", _check("token", token))
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise _unchangeable(self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (type(self), (self.token,))
 
     def get_header(self) -> dict[str, str]:
         """A new dict, ready to be merged into `headers`."""
@@ -69,3 +113,35 @@ class BearerAuth:
 
     def __repr__(self) -> str:
         return "BearerAuth([redacted])"
+
+
+def _unchangeable(auth: object) -> AttributeError:
+    # Clients keep the header field they make of it.
+    return AttributeError(f"{type(auth).__name__} does not change: make a new one and set it as auth")
+
+
+def check_auth(name: str, value: Any) -> Any:
+    """The `auth` option as it is kept: an object with `get_header` or `auth_flow`, a callable, or None.
+
+    Raises:
+        AtomHTTPOptionError: ERR_BAD_OPTION_VALUE: anything else.
+    """
+    if value is None:
+        return None
+    if isinstance(value, (tuple, list)) and len(value) == 2:
+        return BasicAuth(*value)
+    if isinstance(value, Mapping) and set(value) == {"username", "password"}:
+        return BasicAuth(value["username"], value["password"])
+    if not isinstance(value, type) and (hasattr(value, "auth_flow") or hasattr(value, "get_header") or callable(value)):
+        return value
+    kind = value.__name__ if isinstance(value, type) else type(value).__name__
+    raise AtomHTTPOptionError(
+        f"{name}: expected BasicAuth, BearerAuth, (username, password), {{'username': …, 'password': …}}, an object "
+        f"with auth_flow(request), or a callable, got {'the class ' if isinstance(value, type) else ''}{kind}",
+        "ERR_BAD_OPTION_VALUE",
+    )
+
+
+def is_flow(auth: object) -> bool:
+    """Whether `auth` takes part in the exchange, and is not just a header field."""
+    return auth is not None and (hasattr(auth, "auth_flow") or not hasattr(auth, "get_header"))

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from inspect import isawaitable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, TypeVar, Unpack, overload
 
-from atomhttp._assembly import build_adapter, built_in_headers, closed_error, configure_adapter, running_driver
+from atomhttp._assembly import (
+    build_adapter,
+    built_in_headers,
+    check_callback,
+    closed_error,
+    configure_adapter,
+    run_all,
+    running_driver,
+)
 from atomhttp._model.config import Defaults, RequestConfig, merge_option
+from atomhttp._model.headers import Headers
 from atomhttp._model.options import BY_NAME, CLIENT_OPTIONS, check_options
 from atomhttp._pipeline.content import ContentReader
 from atomhttp._pipeline.dispatch import dispatch
+from atomhttp._pipeline.interceptors import InterceptorManager
 from atomhttp._pipeline.plan import Plan
+from atomhttp._pipeline.response import Response
 from atomhttp._pipeline.stream import ResponseStream
 from atomhttp._redact import redact_url
-from atomhttp.errors import AtomHTTPOptionError
+from atomhttp.errors import AtomHTTPOptionError, is_atomhttp_error
+from atomhttp.form_data import FormData
 
 if TYPE_CHECKING:
     from atomhttp._verbs import AsyncVerbs, CallOptions, ClientOptions, ConfigInput, Create
@@ -22,6 +35,7 @@ else:
     AsyncVerbs = object
 
 C = TypeVar("C", bound="ClientBase")
+T = TypeVar("T")
 
 
 class _Create:
@@ -41,6 +55,8 @@ class ClientBase:
     """Options, plan and adapter of a client. No I/O."""
 
     create = _Create()
+    FormData = FormData
+    is_atomhttp_error = staticmethod(is_atomhttp_error)
 
     def __init__(self, config: ConfigInput = None, /, **options: Unpack[ClientOptions]) -> None:
         state = self.__dict__
@@ -48,9 +64,11 @@ class ClientBase:
         state["_adapter"] = self.defaults.adapter or build_adapter(self.defaults)
         state["_owns_adapter"] = self.defaults.adapter is None
         state["_closed"] = False
+        state["interceptors"] = InterceptorManager(self.defaults.touch)
         self._current_plan()
 
     defaults: Defaults
+    interceptors: InterceptorManager
     _closed: bool
     _owns_adapter: bool
     _adapter: Any
@@ -59,6 +77,7 @@ class ClientBase:
         child = type(self)()
         state = child.__dict__
         state["defaults"] = self.defaults.copied()
+        state["interceptors"] = InterceptorManager(child.defaults.touch)
         for name, value in client_options(config, options).items():
             if name == "headers":
                 child.defaults.headers.update(value)
@@ -81,7 +100,7 @@ class ClientBase:
         if plan is None:
             state = self.defaults.__dict__
             changes = state["_changes"]
-            plan = state["_plan"] = Plan(self.defaults)
+            plan = state["_plan"] = Plan(self.defaults, self.interceptors.snapshot())
             if state["_changes"] != changes:
                 # Another thread has set a default meanwhile: good for this call, not for the next.
                 state["_plan"] = None
@@ -240,8 +259,66 @@ class AtomHTTP(ClientBase, AsyncVerbs):
             """QUERY: a safe request with content (RFC 10008)."""
             return await self.request("QUERY", url, **data_options("query", data, extra, options))
 
+        async def post_form(self, url, data=None, *extra, **options):
+            """POST of a multipart form: a FormData, or what `to_form_data` makes one of."""
+            return await self.request("POST", url, **form_options("post_form", data, extra, options))
+
+        async def put_form(self, url, data=None, *extra, **options):
+            """PUT of a multipart form."""
+            return await self.request("PUT", url, **form_options("put_form", data, extra, options))
+
+        async def patch_form(self, url, data=None, *extra, **options):
+            """PATCH of a multipart form."""
+            return await self.request("PATCH", url, **form_options("patch_form", data, extra, options))
+
     def _open_stream(self, reader: ContentReader, driver: Any) -> ResponseStream:
         return ResponseStream(reader, driver, self)
+
+    # Together
+
+    @overload
+    @staticmethod
+    async def all(
+        tasks: Iterable[Awaitable[T]], limit: int | None = None, return_exceptions: Literal[False] = False
+    ) -> list[T]: ...
+    @overload
+    @staticmethod
+    async def all(
+        tasks: Iterable[Awaitable[T]], limit: int | None = None, *, return_exceptions: bool
+    ) -> list[T | BaseException]: ...
+    @staticmethod
+    async def all(tasks: Iterable[Any], limit: int | None = None, return_exceptions: bool = False) -> list[Any]:
+        """Awaits `tasks` together: coroutines, futures, other awaitables, or values; returns their results, in order.
+
+        The first error ends it: what was started here is cancelled and waited for, what was not started is closed,
+        tasks of the caller's own go on; then that error is raised. A cancellation ends it in the same way.
+
+        Args:
+            tasks: any iterable. Each coroutine runs in a task and a context of its own.
+            limit: how many of them run at once, at most; None for all. Tasks of the caller's own do not count.
+            return_exceptions: errors are results, and do not end the others (as with `asyncio.gather`).
+
+        Raises:
+            AtomHTTPOptionError: an argument is of the wrong kind. The coroutines given have been closed.
+        """
+        return await run_all(tasks, limit, return_exceptions, _give_up)
+
+    @overload
+    @staticmethod
+    async def spread(callback: Callable[..., Awaitable[T]], *responses: Any) -> T: ...
+    @overload
+    @staticmethod
+    async def spread(callback: Callable[..., T], *responses: Any) -> T: ...
+    @staticmethod
+    async def spread(callback: Callable[..., Any], *responses: Any) -> Any:
+        """`callback(*responses)`, awaited where it has to be: its result.
+
+        Raises:
+            AtomHTTPOptionError: `callback` cannot be called.
+        """
+        check_callback(callback)
+        result = callback(*responses)
+        return await result if isawaitable(result) else result
 
     # Life
 
@@ -272,6 +349,12 @@ class AtomHTTP(ClientBase, AsyncVerbs):
         """Never reached; `with` looks for it before it enters."""
 
 
+async def _give_up(result: Any) -> None:
+    """Of an `all` that fails nobody sees what else came of it: an open stream would keep its connection."""
+    if isinstance(result, Response) and isinstance(result.data, ResponseStream):
+        await result.data.aclose()
+
+
 KNOWN_METHODS = frozenset(("GET", "DELETE", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "QUERY", "TRACE"))
 
 
@@ -292,6 +375,14 @@ def data_options(verb: str, data: Any, extra: tuple[Any, ...], options: dict[str
     if data is not None:
         options["data"] = data
     return options
+
+
+def form_options(verb: str, data: Any, extra: tuple[Any, ...], options: dict[str, Any]) -> dict[str, Any]:
+    """The options of a verb that sends a multipart form, unless its headers say otherwise (axios's `postForm`)."""
+    headers = Headers(options.get("headers"))
+    headers.set("Content-Type", "multipart/form-data", rewrite=False)
+    options["headers"] = headers
+    return data_options(verb, data, extra, options)
 
 
 AsyncAtomHTTP = AtomHTTP

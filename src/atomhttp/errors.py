@@ -24,7 +24,7 @@ The class says whose fault it was, `code` says which fault, in the words of axio
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from atomhttp._redact import redact_url
 
@@ -41,6 +41,8 @@ class AtomHTTPError(Exception):
     """
 
     codes: ClassVar[tuple[str, ...]] = ("ERR_NETWORK",)
+    # Whether the content of its response is in its pickle.
+    _keeps_content: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -84,7 +86,7 @@ class AtomHTTPError(Exception):
         state = {name: value for name, value in self.__dict__.items() if name not in ("config", "request")}
         config = self.config.redacted() if hasattr(self.config, "redacted") else None
         if self.response is not None:
-            state["response"] = self.response.redacted()
+            state["response"] = self.response.redacted(self._keeps_content)
         return (_rebuild, (type(self), self.message, self.code, config, state))
 
 
@@ -140,6 +142,8 @@ class AtomHTTPDecodeError(AtomHTTPRequestError):
     """A response whose content could not be decoded (content coding, JSON, or the type asked for)."""
 
     codes = ("ERR_BAD_RESPONSE",)
+    # Nobody knows what it is that did not fit.
+    _keeps_content = False
 
 
 class AtomHTTPClosedError(AtomHTTPRequestError, RuntimeError):
@@ -251,6 +255,14 @@ class AtomHTTPTimeoutError(AtomHTTPError, TimeoutError):
         self.limit = limit
         self.elapsed = elapsed
         self.url = redact_url(url)
+
+    @classmethod
+    def passed(cls, limit: float, elapsed: float, phase: str, url: str, *, by_phase: bool = False) -> Self:
+        """The error for a limit that has passed while `phase` was being waited for; `by_phase`: the phase's own."""
+        url = redact_url(url)
+        kind = f"{phase} limit" if by_phase else "total limit"
+        message = f"timeout of {limit:g} s exceeded ({kind}) after {elapsed:.3f} s in phase {phase!r}: {url}"
+        return cls(message, phase=phase, limit=limit, elapsed=elapsed, url=url)
 
 
 class AtomHTTPCanceledError(AtomHTTPError):

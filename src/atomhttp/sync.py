@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from inspect import isawaitable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn, Self, Unpack
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, TypeVar, Unpack, overload
 
-from atomhttp._assembly import BlockingDriver, Units
+from atomhttp._assembly import BlockingDriver, Units, check_callback, run_awaitable
+from atomhttp._deferred import Defer, Deferred, run_deferred
 from atomhttp._pipeline.content import ContentReader
 from atomhttp._pipeline.dispatch import dispatch
 from atomhttp._pipeline.stream import SyncResponseStream
-from atomhttp.client import KNOWN_METHODS, ClientBase, call_arguments, data_options, params_options
+from atomhttp.client import KNOWN_METHODS, ClientBase, call_arguments, data_options, form_options, params_options
 
 if TYPE_CHECKING:
     from atomhttp._verbs import ClientOptions, ConfigInput, SyncVerbs
 else:
     SyncVerbs = object
+
+T = TypeVar("T")
 
 
 class SyncAtomHTTP(ClientBase, SyncVerbs):
@@ -90,12 +94,73 @@ class SyncAtomHTTP(ClientBase, SyncVerbs):
             """QUERY: a safe request with content (RFC 10008)."""
             return self.request("QUERY", url, **data_options("query", data, extra, options))
 
+        def post_form(self, url, data=None, *extra, **options):
+            """POST of a multipart form: a FormData, or what `to_form_data` makes one of."""
+            return self.request("POST", url, **form_options("post_form", data, extra, options))
+
+        def put_form(self, url, data=None, *extra, **options):
+            """PUT of a multipart form."""
+            return self.request("PUT", url, **form_options("put_form", data, extra, options))
+
+        def patch_form(self, url, data=None, *extra, **options):
+            """PATCH of a multipart form."""
+            return self.request("PATCH", url, **form_options("patch_form", data, extra, options))
+
     def _open_stream(self, reader: ContentReader, driver: BlockingDriver) -> SyncResponseStream:
         # The stream holds on to the client: one that was dropped would close the connection under it.
         return SyncResponseStream(reader, self._run)
 
     def _run(self, start: Callable[[Any], Coroutine[Any, Any, bytes]]) -> bytes:
         return self._units.run(start)
+
+    # Together
+
+    defer = Defer()
+
+    @overload
+    def all(
+        self, tasks: Iterable[Deferred[T]], limit: int | None = None, return_exceptions: Literal[False] = False
+    ) -> list[T]: ...
+    @overload
+    def all(
+        self, tasks: Iterable[Deferred[T]], limit: int | None = None, *, return_exceptions: bool
+    ) -> list[T | Exception]: ...
+    def all(self, tasks: Iterable[Any], limit: int | None = None, return_exceptions: bool = False) -> list[Any]:
+        """Sends deferred calls together, on this thread: `client.all([client.defer.get('/a'), …])`.
+
+        Returns their results, in order. The first error ends it: the other calls are broken off, those that were not
+        sent never are; then that error is raised.
+
+        A subclass that overrides `request`, or another verb, sees every call; but its code has to have the response
+        before it goes on, so its calls are made one after the other, in order. Interceptors do not cost that.
+
+        Args:
+            tasks: any iterable of what `client.defer` gives, each sent anew every time, and of values.
+            limit: how many calls are under way at once, at most; None for all. `maxConnections` holds all the same.
+            return_exceptions: errors are results, and do not end the others. A KeyboardInterrupt always does.
+
+        Raises:
+            AtomHTTPOptionError: an argument is of the wrong kind, or a call was deferred by another client.
+        """
+        return run_deferred(self, tasks, limit, return_exceptions)
+
+    @overload
+    @staticmethod
+    def spread(callback: Callable[..., Awaitable[T]], *responses: Any) -> T: ...
+    @overload
+    @staticmethod
+    def spread(callback: Callable[..., T], *responses: Any) -> T: ...
+    @staticmethod
+    def spread(callback: Callable[..., Any], *responses: Any) -> Any:
+        """`callback(*responses)`, run to its end if it is asynchronous: its result.
+
+        Raises:
+            AtomHTTPOptionError: `callback` cannot be called.
+            RuntimeError: it awaited something that needs an event loop.
+        """
+        check_callback(callback)
+        result = callback(*responses)
+        return run_awaitable(result) if isawaitable(result) else result
 
     # Life
 

@@ -17,6 +17,17 @@ from support.origin import Origin
 BOTH_SPELLINGS = [option for option in OPTIONS if option.name != option.alias]
 IN_BOTH_SCOPES = [option for option in BOTH_SPELLINGS if option.scope == "both"]
 SAMPLES: dict[str, Any] = {
+    "on_upload_progress": print,
+    "on_download_progress": print,
+    "transform_request": str,
+    "transform_response": str,
+    "max_redirects": 1,
+    "before_redirect": print,
+    "cross_origin_headers": ("x-one",),
+    "allow_insecure_redirect": True,
+    "retry_config": {"max_retries": 1},
+    "max_rate": (1000.0, 2000.0),
+    "form_serializer": {"dots": True},
     "base_url": "http://service.test",
     "response_type": "text",
     "validate_status": True,

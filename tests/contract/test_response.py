@@ -27,7 +27,9 @@ async def test_a_response_says_everything(client: Any, origin: Origin) -> None:
     assert response.config.url == f"{origin.url}/echo#top"
     assert response.request.method == "GET"
     assert response.history == ()
-    assert response.attempts == ()
+    (attempt,) = response.attempts
+    assert attempt[:5] == (1, response.url, 200, None, 0.0)
+    assert attempt.elapsed == response.timings.total
     assert response.http_version == "1.1"
     assert response.truncated is False
     assert response.undecoded == ()

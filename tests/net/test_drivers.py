@@ -17,12 +17,14 @@ import trio.lowlevel
 import atomhttp
 from atomhttp import AtomHTTP, AtomHTTPClosedError, AtomHTTPNetworkError, AtomHTTPTimeoutError
 from atomhttp._net.drivers import Driver, aio
+from atomhttp._net.drivers.blocking import BlockingDriver
 from atomhttp._net.pollers import build_nested_poller
 from atomhttp._net.reactor import Reactor
 from atomhttp._pipeline.dispatch import dispatch
 from atomhttp._pipeline.stream import ResponseStream
 from atomhttp.client import ClientBase
 from support.certificates import Certificates
+from support.clock import VirtualClockLoop
 from support.nginx import BLOB, Nginx
 from support.origin import Origin, pattern
 from support.peer import Peer, expect_head, hold
@@ -388,3 +390,155 @@ async def test_close_while_a_peer_holds(loop_kind: str) -> None:
         await client.close()
         with pytest.raises(AtomHTTPClosedError):
             await task
+
+
+# Sleeping
+
+
+async def test_sleeping_takes_its_time_by_the_drivers_clock(virtual_clock: VirtualClockLoop) -> None:
+    driver = aio.current()
+    slept = []
+
+    async def sleep(seconds: float) -> None:
+        await driver.sleep(seconds)
+        slept.append((seconds, driver.now()))
+
+    wanted = [3600, 0.5, 0.001, 30, 0.5, 1 / 32]
+    await asyncio.gather(*map(sleep, wanted))
+    assert [seconds for seconds, _ in slept] == sorted(wanted)
+    for seconds, now in slept:
+        # The wheel's slot, and what the loop's own arithmetic adds.
+        assert seconds <= now <= seconds + 1 / 32 + 1e-6
+    assert driver.reactor.timer_count == 0
+
+
+async def test_sleeping_is_never_early(loop_kind: str) -> None:
+    driver = aio.current()
+    for seconds in (0.0001, 0.01, 0.05):
+        due = driver.now() + seconds
+        await driver.sleep(seconds)
+        assert driver.now() >= due
+    assert driver.reactor.timer_count == 0
+
+
+async def test_no_time_is_no_wait() -> None:
+    for seconds in (0, 0.0, -1.0):
+        with pytest.raises(StopIteration):
+            aio.current().sleep(seconds).send(None)
+
+
+async def test_a_cancelled_sleep_leaves_no_timer(loop_kind: str) -> None:
+    driver = aio.current()
+    sleepers = [asyncio.create_task(driver.sleep(3600)) for _ in range(3)]
+    await asyncio.sleep(0)
+    assert driver.reactor.timer_count == 3
+    sleepers[0].cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sleepers[0]
+    assert driver.reactor.timer_count == 2
+    for each in sleepers[1:]:
+        each.cancel()
+    await asyncio.gather(*sleepers, return_exceptions=True)
+    assert driver.reactor.timer_count == 0
+    # The others' timer is the loop's as well: a sleep that begins now has one of its own.
+    assert driver._timer is None
+    await asyncio.wait_for(driver.sleep(0.001), PATIENCE)
+
+
+async def test_a_cancelled_sleep_does_not_take_the_timer_of_others(virtual_clock: VirtualClockLoop) -> None:
+    driver = aio.current()
+    first, second = (asyncio.create_task(driver.sleep(seconds)) for seconds in (1, 2))
+    await asyncio.sleep(0)
+    first.cancel()
+    await second
+    assert virtual_clock.time() == pytest.approx(2, abs=0.1)
+    assert first.cancelled()
+
+
+async def test_a_sleep_may_be_cancelled_in_the_moment_of_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    driver = aio.current()
+    # Stricter than the driver's own: completed twice, it raises.
+    monkeypatch.setattr(driver, "waiter", asyncio.get_running_loop().create_future)
+    sleeper = asyncio.create_task(driver.sleep(10))
+    await asyncio.sleep(0)
+    sleeper.cancel()
+    driver.reactor.timers.run(driver.now() + 20)
+    with pytest.raises(asyncio.CancelledError):
+        await sleeper
+
+
+async def test_a_sleeper_outlasts_the_last_client(loop_kind: str, origin: Origin) -> None:
+    client = AtomHTTP(base_url=origin.url)
+    await client.get("/bytes/1")
+    driver = aio.current()
+    sleeper = asyncio.create_task(driver.sleep(0.01))
+    await asyncio.sleep(0)
+    await client.close()
+    assert not driver.is_closed()
+    await asyncio.wait_for(sleeper, PATIENCE)
+    assert driver.is_closed(), "it was the last one that needed it"
+
+
+async def test_a_call_whose_interceptor_waits_outlasts_the_last_client(loop_kind: str, origin: Origin) -> None:
+    """The driver was chosen before the interceptor ran, and no pool of the call's own was open yet."""
+    other, waiting, go_on = AtomHTTP(base_url=origin.url), asyncio.Event(), asyncio.Event()
+    await other.get("/bytes/1")
+
+    async def wait(config: Any) -> None:
+        waiting.set()
+        await go_on.wait()
+
+    async with AtomHTTP(base_url=origin.url) as client:
+        client.interceptors.use(wait)
+        call = asyncio.create_task(client.get("/bytes/1"))
+        await waiting.wait()
+        await other.close()
+        go_on.set()
+        assert (await asyncio.wait_for(call, PATIENCE)).ok
+
+
+def test_sleeping_without_a_loop() -> None:
+    driver = BlockingDriver()
+
+    async def main() -> float:
+        due = driver.now() + 0.01
+        await driver.sleep(0.01)
+        return driver.now() - due
+
+    try:
+        assert driver.run(main()) >= 0
+        assert driver.reactor.timer_count == 0
+    finally:
+        driver.reactor.close_all()
+
+
+def test_an_interrupted_sleep_leaves_no_timer(monkeypatch: pytest.MonkeyPatch) -> None:
+    driver = BlockingDriver()
+    armed = []
+
+    def interrupt(timeout: float) -> None:
+        armed.append(driver.reactor.timer_count)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(driver.reactor, "wait", interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            driver.run(driver.sleep(3600))
+        assert armed == [1]
+        assert driver.reactor.timer_count == 0
+    finally:
+        driver.reactor.close_all()
+
+
+def test_trio_sleeps() -> None:
+    async def main(client: TrioHTTP) -> None:
+        driver = client._driver
+        due = driver.now() + 0.01
+        await driver.sleep(0.01)
+        assert driver.now() >= due
+        with trio.move_on_after(0.01) as scope:
+            await driver.sleep(3600)
+        assert scope.cancelled_caught
+        assert driver.reactor.timer_count == 0
+
+    run_trio(main)

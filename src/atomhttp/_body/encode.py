@@ -1,69 +1,157 @@
-"""What the caller gives as a body, as content with a type and, where it is known, a length."""
+"""What the caller gives as a body, as content with a type and, where it is known, a length.
+
+`StreamedBody` and its kinds live in `streamed`, multipart forms in `multipart`.
+"""
 
 from __future__ import annotations
 
-import io
-import mimetypes
-import os
-import stat
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlencode
 
-from atomhttp._body.json_codec import dumps
-from atomhttp._model.params import serialize_params
-from atomhttp.errors import AtomHTTPLimitError, AtomHTTPOptionError
+from atomhttp._body.json_codec import dumps, loads
+from atomhttp._body.multipart import MultipartBody, encode_multipart
+from atomhttp._body.streamed import (
+    BLOCK,
+    OCTETS,
+    BodyReader,
+    FileBody,
+    IteratorBody,
+    LimitedBody,
+    StreamedBody,
+    check_piece,
+    guess_type,
+)
+from atomhttp._model.form_serializer import urlencode, walk_form
+from atomhttp._model.params import encode_form_component
+from atomhttp._model.walker import describe_path, leaf_text
+from atomhttp.errors import AtomHTTPOptionError
+from atomhttp.form_data import FormData
+
+__all__ = [
+    "BLOCK",
+    "JSON",
+    "OCTETS",
+    "TEXT",
+    "URLENCODED",
+    "BodyReader",
+    "FileBody",
+    "IteratorBody",
+    "LimitedBody",
+    "MultipartBody",
+    "StreamedBody",
+    "check_piece",
+    "choose_content_type",
+    "encode_data",
+    "encode_form",
+    "encode_json",
+    "encode_text",
+    "guess_type",
+]
 
 JSON: Final = "application/json"
 TEXT: Final = "text/plain; charset=utf-8"
 URLENCODED: Final = "application/x-www-form-urlencoded"
-OCTETS: Final = "application/octet-stream"
-
-# What is read from a file at once.
-BLOCK: Final = 512 * 1024
 
 
 def encode_data(
-    data: Any, content_type: str | None, json_encoder: Callable[[Any], Any] | None
-) -> tuple[Any, str | None]:
-    """`data` as (bytes or a Body, the Content-Type it should have if none is set).
+    data: Any,
+    content_type: str | None,
+    json_encoder: Callable[[Any], Any] | None,
+    form_serializer: Mapping[str, Any] | None = None,
+) -> tuple[Any, str]:
+    """`data` as content, and the Content-Type it suggests.
+
+    Args:
+        data: what the caller gave.
+        content_type: the Content-Type that the caller set, None when there is none. It decides what becomes of forms
+            and structures; text, bytes and streams are sent as they are whatever it says.
+        json_encoder: the caller's own (`jsonEncoder`), in place of ours.
+        form_serializer: `formSerializer`, for structures that are sent as forms.
+
+    Returns:
+        bytes or a StreamedBody, and a Content-Type. `choose_content_type` says which of the two types is to be sent:
+        the suggested one if none was set, or if it is a multipart one, which alone has the right boundary.
 
     Raises:
         AtomHTTPOptionError: ERR_BAD_OPTION_VALUE, when it is nothing that can be sent.
     """
     kind = type(data)
     if kind is dict or kind is list:
-        return _encode_structure(data, content_type, json_encoder)
+        return _encode_structure(data, content_type, json_encoder, form_serializer)
     if isinstance(data, str):
         return encode_text(data), TEXT
     if isinstance(data, (bytes, bytearray, memoryview)):
         return bytes(data), OCTETS
+    if isinstance(data, FormData):
+        return _encode_form_data(data, content_type, json_encoder)
+    if (stream := _find_stream(data)) is not None:
+        return stream
+    return _encode_structure(data, content_type, json_encoder, form_serializer)
+
+
+def choose_content_type(declared: str | None, suggested: str) -> str:
+    """The Content-Type to send: what the caller set, else what `encode_data` suggests; a multipart one has its way."""
+    return suggested if declared is None or suggested.startswith("multipart/") else declared
+
+
+def _find_stream(data: Any) -> tuple[StreamedBody, str] | None:
     if isinstance(data, Path):
         return FileBody.from_path(data), guess_type(data.name)
-    if hasattr(data, "read"):
-        return FileBody.from_file(data), guess_type(getattr(data, "name", None))
+    # Before `read`: what is both reads asynchronously.
     if isinstance(data, AsyncIterable):
         return IteratorBody(data), OCTETS
+    if hasattr(data, "read"):
+        return FileBody.from_file(data), guess_type(getattr(data, "name", None))
     if (
-        isinstance(data, (Iterator, Iterable))
+        isinstance(data, Iterable)
         and not isinstance(data, (Mapping, list, tuple, set, frozenset))
         and not _is_model(data)
     ):
         return IteratorBody(data), OCTETS
-    return _encode_structure(data, content_type, json_encoder)
+    return None
 
 
 def _encode_structure(
-    data: Any, content_type: str | None, json_encoder: Callable[[Any], Any] | None
-) -> tuple[bytes, str]:
-    if (
-        content_type is not None
-        and content_type.lower().startswith(URLENCODED)
-        and isinstance(data, (Mapping, list, tuple))
-    ):
-        return encode_form(data), URLENCODED
+    data: Any,
+    content_type: str | None,
+    json_encoder: Callable[[Any], Any] | None,
+    form_serializer: Mapping[str, Any] | None,
+) -> tuple[bytes | MultipartBody, str]:
+    if content_type is not None:
+        media_type = _media_type(content_type)
+        is_multipart = media_type.startswith("multipart/")
+        fields = _read_fields(data) if is_multipart or media_type == URLENCODED else None
+        if fields is not None and is_multipart:
+            return encode_multipart(FormData.from_dict(fields, form_serializer), content_type)
+        if fields is not None:
+            return encode_form(fields, form_serializer), URLENCODED
     return encode_json(data, json_encoder), JSON
+
+
+def _encode_form_data(
+    form: FormData, content_type: str | None, json_encoder: Callable[[Any], Any] | None
+) -> tuple[bytes | MultipartBody, str]:
+    media_type = _media_type(content_type)
+    if media_type == JSON or media_type.endswith("+json"):
+        return encode_json(form, json_encoder), JSON
+    if media_type == URLENCODED:
+        return encode_form(form), URLENCODED
+    return encode_multipart(form, content_type)
+
+
+def _media_type(content_type: str | None) -> str:
+    return "" if content_type is None else content_type.partition(";")[0].strip().lower()
+
+
+def _read_fields(data: Any) -> Any:
+    """`data` as what a form can be made of, or None when it is a single value."""
+    if isinstance(data, (Mapping, list, tuple)):
+        return data
+    if not _is_model(data):
+        return None
+    fields = loads(dumps(data))
+    return fields if isinstance(fields, (dict, list)) else None
 
 
 def _is_model(data: Any) -> bool:
@@ -71,16 +159,19 @@ def _is_model(data: Any) -> bool:
     return (
         hasattr(type(data), "__struct_fields__")
         or hasattr(type(data), "__dataclass_fields__")
+        or hasattr(type(data), "__attrs_attrs__")
         or hasattr(data, "model_dump")
     )
 
 
 def encode_json(data: Any, json_encoder: Callable[[Any], Any] | None = None) -> bytes:
-    """`data` as JSON text.
+    """`data` as JSON text; a FormData as `to_json()` gives it.
 
     Raises:
         AtomHTTPOptionError: ERR_BAD_OPTION_VALUE, naming the path of what JSON cannot hold.
     """
+    if isinstance(data, FormData):
+        data = data.to_json()
     if json_encoder is None:
         return dumps(data)
     encoded = json_encoder(data)
@@ -105,259 +196,43 @@ def encode_text(text: str) -> bytes:
         raise AtomHTTPOptionError(f"data: not Unicode text: {error.reason}", "ERR_BAD_OPTION_VALUE") from None
 
 
-def encode_form(form: Any) -> bytes:
-    """A mapping or pairs as `application/x-www-form-urlencoded`, nested values as axios writes them."""
+def encode_form(form: Any, form_serializer: Mapping[str, Any] | None = None) -> bytes:
+    """A form as `application/x-www-form-urlencoded`.
+
+    Args:
+        form: a mapping, pairs or a list, nested values as axios writes them (a flat list at the top repeats its key); a
+            FormData without files; a str is sent as it is.
+        form_serializer: `formSerializer`, for nested values.
+
+    Raises:
+        AtomHTTPOptionError: see `serialize_params`; ERR_BAD_OPTION_VALUE for a FormData that holds a file.
+    """
     if isinstance(form, str):
         return encode_text(form)
-    if isinstance(form, Mapping) and all(type(value) is str for value in form.values()):
-        return urlencode(list(form.items())).encode("ascii")
-    return serialize_params(form).encode("ascii")
+    if isinstance(form, FormData):
+        return form.to_urlencoded().encode("ascii")
+    if form_serializer is None and type(form) is dict and (text := _encode_flat(form)) is not None:
+        return text
+    pairs = walk_form(form, form_serializer, leaf_text, indexes="repeat")
+    return urlencode([(name, _visited_text(name, value)) for name, value in pairs]).encode("ascii")
 
 
-def guess_type(name: object) -> str:
-    """The media type that a file's name suggests."""
-    if isinstance(name, (str, os.PathLike)):
-        guessed, coding = mimetypes.guess_type(os.fspath(name))
-        if guessed is not None and coding is None:
-            return guessed
-    return OCTETS
+def _encode_flat(form: dict[Any, Any]) -> bytes | None:
+    """A dict of texts, which most forms are, without the walk; None when it holds anything else."""
+    pieces = []
+    try:
+        for name, value in form.items():
+            if type(name) is not str or type(value) is not str or not (name.isidentifier() and name.isascii()):
+                return None
+            pieces.append(f"{name}={encode_form_component(value)}")
+    except UnicodeEncodeError:  # a lone surrogate: the walk says so in our words
+        return None
+    return "&".join(pieces).encode("ascii")
 
 
-class StreamedBody:
-    """Content that is read while it is sent. Iterate over it, or `open` it; one reader at a time.
-
-    Attributes:
-        length: in bytes, None when unknown.
-        replayable: whether it can be opened a second time.
-    """
-
-    def __init__(self, length: int | None, replayable: bool) -> None:
-        self.length = length
-        self.replayable = replayable
-        self._opened = False
-        self._driver: Any = None
-        self._due: float | None = None
-
-    def bind(self, driver: Any, due: float | None) -> None:
-        """Says who waits for what is read, and until when."""
-        self._driver = driver
-        self._due = due
-
-    def open(self) -> BodyReader:
-        """A reader from the start.
-
-        Raises:
-            AtomHTTPOptionError: ERR_BAD_OPTION_VALUE: it has been used up, or cannot be opened.
-        """
-        if self._opened and not self.replayable:
-            raise AtomHTTPOptionError("data: it has been used up and cannot be sent again", "ERR_BAD_OPTION_VALUE")
-        self._opened = True
-        return self._start(self._driver, self._due)
-
-    def _start(self, driver: Any, due: float | None) -> BodyReader:
-        raise NotImplementedError
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self.open()
-
-
-class BodyReader:
-    """Reads a body once. A class and no async generator: it can be closed without awaiting."""
-
-    async def read(self) -> bytes:
-        """The next piece; b"" at the end. A piece is never empty."""
-        raise NotImplementedError
-
-    def close(self) -> None:
-        """Lets go of what was opened for reading."""
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    async def __anext__(self) -> bytes:
-        piece = await self.read()
-        if not piece:
-            self.close()
-            raise StopAsyncIteration
-        return piece
-
-
-class IteratorBody(StreamedBody):
-    """Pieces of bytes from an iterator or async iterator; one-shot when it is its own iterator."""
-
-    def __init__(self, pieces: Iterable[bytes] | AsyncIterable[bytes], length: int | None = None) -> None:
-        super().__init__(length, replayable=not isinstance(pieces, (Iterator, AsyncIterator)))
-        self._pieces = pieces
-
-    def _start(self, driver: Any, due: float | None) -> BodyReader:
-        if isinstance(self._pieces, AsyncIterable):
-            return _AsyncPieces(aiter(self._pieces), driver, due)
-        return _Pieces(iter(self._pieces))
-
-
-class _Pieces(BodyReader):
-    """Runs in the caller's own task and context."""
-
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces = pieces
-
-    async def read(self) -> bytes:
-        for piece in self._pieces:
-            if piece := check_piece(piece):
-                return piece
-        return b""
-
-
-class _AsyncPieces(BodyReader):
-    def __init__(self, pieces: AsyncIterator[bytes], driver: Any, due: float | None) -> None:
-        self._pieces = pieces
-        self._driver = driver
-        self._due = due
-
-    async def read(self) -> bytes:
-        while True:
-            try:
-                piece = check_piece(await self._driver.foreign(anext(self._pieces), self._due))
-            except StopAsyncIteration:
-                return b""
-            if piece:
-                return piece
-
-
-def check_piece(piece: Any) -> bytes:
-    """A piece of a streamed body, as bytes."""
-    if isinstance(piece, bytes):
-        return piece
-    if isinstance(piece, (bytearray, memoryview)):
-        return bytes(piece)
-    raise AtomHTTPOptionError(f"data: an iterator must give bytes, not {type(piece).__name__}", "ERR_BAD_OPTION_VALUE")
-
-
-class FileBody(StreamedBody):
-    """The rest of a binary file, from its position."""
-
-    def __init__(self, open_file: Callable[[], Any], start: int | None, length: int | None, close: bool) -> None:
-        super().__init__(length, replayable=start is not None)
-        self._open_file = open_file
-        self._from = start
-        self._close = close
-
-    @classmethod
-    def from_path(cls, path: Path) -> FileBody:
-        """A file that we open when it is sent, and close."""
-        try:
-            found = path.stat()
-        except OSError as error:
-            raise AtomHTTPOptionError(f"data: {str(path)!r}: {error.strerror}", "ERR_BAD_OPTION_VALUE") from error
-        if stat.S_ISDIR(found.st_mode):
-            raise AtomHTTPOptionError(f"data: {str(path)!r} is a directory", "ERR_BAD_OPTION_VALUE")
-        regular = stat.S_ISREG(found.st_mode)
-        return cls(lambda: path.open("rb"), 0 if regular else None, found.st_size if regular else None, close=True)
-
-    @classmethod
-    def from_file(cls, file: Any) -> FileBody:
-        """The caller's file: sent from where it stands, left open."""
-        if isinstance(file, io.TextIOBase):
-            raise AtomHTTPOptionError("data: a file opened in text mode; open it with 'rb'", "ERR_BAD_OPTION_VALUE")
-        if getattr(file, "closed", False):
-            raise AtomHTTPOptionError("data: the file is closed", "ERR_BAD_OPTION_VALUE")
-        try:
-            start = file.tell()
-            end = file.seek(0, os.SEEK_END)
-            file.seek(start)
-        except (AttributeError, OSError):
-            return cls(lambda: file, None, None, close=False)
-        return cls(lambda: file, start, max(0, end - start), close=False)
-
-    def _start(self, driver: Any, due: float | None) -> BodyReader:
-        try:
-            file = self._open_file()
-        except OSError as error:
-            raise AtomHTTPOptionError(f"data: {error.filename!r}: {error.strerror}", "ERR_BAD_OPTION_VALUE") from error
-        if self._from is not None:
-            file.seek(self._from)
-        return _FileBlocks(file, self.length, self._close, driver)
-
-
-class _FileBlocks(BodyReader):
-    """Blocks of a file, read on a thread: a cold page must not hold the event loop."""
-
-    def __init__(self, file: Any, length: int | None, close: bool, driver: Any) -> None:
-        self._file = file
-        self._left = length
-        self._close = close
-        self._driver = driver
-        self._position = (
-            file.tell() if length is not None and hasattr(os, "preadv") and isinstance(file, _REAL_FILES) else None
-        )
-
-    async def read(self) -> bytes:
-        size = BLOCK if self._left is None else min(BLOCK, self._left)
-        if not size:
-            return b""
-        block = self._read_cached(size) or check_piece(await self._driver.run_blocking(self._read_cold, size))
-        if self._left is not None:
-            self._left -= len(block)
-        if self._position is not None:
-            self._position += len(block)
-        return block
-
-    def _read_cached(self, size: int) -> bytes:
-        """What the page cache holds of the next block, without waiting for a disk: 12 ms per 100 MB, on the loop."""
-        if self._position is None:
-            return b""
-        buffer = bytearray(size)
-        try:
-            count = os.preadv(self._file.fileno(), [buffer], self._position, os.RWF_NOWAIT)
-        except OSError:
-            # Expected: the page is cold, or the file system does not know the flag.
-            return b""
-        return bytes(memoryview(buffer)[:count])
-
-    def _read_cold(self, size: int) -> bytes:
-        if self._position is not None:
-            return os.pread(self._file.fileno(), size, self._position)
-        return self._file.read(size)  # type: ignore[no-any-return]
-
-    def close(self) -> None:
-        if self._close:
-            self._file.close()
-
-
-class LimitedBody(StreamedBody):
-    """A body of unknown length that may not grow beyond `maxBodyLength`."""
-
-    def __init__(self, body: Any, limit: int) -> None:
-        super().__init__(None, body.replayable)
-        self._body = body
-        self._limit = limit
-
-    def _start(self, driver: Any, due: float | None) -> BodyReader:
-        self._body.bind(driver, due)
-        return _LimitedReader(self._body.open(), self._limit)
-
-
-class _LimitedReader(BodyReader):
-    def __init__(self, reader: BodyReader, limit: int) -> None:
-        self._reader = reader
-        self._limit = limit
-        self._size = 0
-
-    async def read(self) -> bytes:
-        piece = await self._reader.read()
-        self._size += len(piece)
-        if self._size > self._limit:
-            raise AtomHTTPLimitError(
-                f"the request body is larger than maxBodyLength, {self._limit} bytes",
-                "ERR_MAX_BODY_LENGTH",
-                limit=self._limit,
-                size=self._size,
-            )
-        return piece
-
-    def close(self) -> None:
-        self._reader.close()
-
-
-# Files whose descriptor shows what `read` would give: nothing is between the two.
-_REAL_FILES: Final = (io.BufferedReader, io.FileIO)
+def _visited_text(name: str, value: Any) -> str:
+    """What a visitor appended as it was, as text."""
+    try:
+        return leaf_text(value)
+    except ValueError as error:
+        raise AtomHTTPOptionError(f"{describe_path('form', (name,))} {error}", "ERR_BAD_OPTION_VALUE") from None

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import copy
+import logging
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, Final, NoReturn, Protocol
 
 from atomhttp._model.headers import Headers
 from atomhttp._model.options import BY_NAME, CALL_OPTIONS, CLIENT_OPTIONS, Option, check_options, find_option
 from atomhttp._model.params import merge_params
-from atomhttp._redact import redact_value
+from atomhttp._redact import redact_url, redact_value
 from atomhttp.errors import AtomHTTPOptionError, InsecureRequestWarning
 
 # Methods that may have header defaults of their own (axios's `defaults.headers.post`, …).
 HEADER_LAYERS: Final = ("common", "get", "head", "post", "put", "patch", "delete", "options", "query")
+_logger = logging.getLogger("atomhttp.request")
 _BODIES: Final = ("data", "json", "form")
 
 
@@ -48,14 +51,14 @@ class _Options:
     def __setattr__(self, name: str, value: Any) -> None:
         option = find_option(name, self._table, self._where)
         self.__dict__[option.name] = option.check(name, value)
-        self._touched()
+        self.touch()
 
     def __delattr__(self, name: str) -> None:
         option = find_option(name, self._table, self._where)
         self.__dict__.pop(option.name, None)
-        self._touched()
+        self.touch()
 
-    def _touched(self) -> None:
+    def touch(self) -> None:
         """Something was set."""
 
     def __getitem__(self, name: str) -> Any:
@@ -140,12 +143,7 @@ class RequestConfig(_Options):
         """A copy that may leave the process in an error: secrets, bodies and functions are gone."""
         plain = RequestConfig.__new__(RequestConfig)
         for name, value in self.to_dict().items():
-            if isinstance(value, (str, int, float, bool, list, dict)) and name not in (
-                "data",
-                "json",
-                "form",
-                "headers",
-            ):
+            if name not in ("data", "json", "form", "headers", "auth") and _is_plain(value):
                 plain.__dict__[name] = value
         return plain
 
@@ -165,11 +163,20 @@ class RequestConfig(_Options):
 
     def _state(self) -> dict[str, Any]:
         state = {name: getattr(self, name) for name in self.keys()}
-        if state.get("transitional") is not None:
-            state["transitional"] = dict(state["transitional"])
+        for name, value in state.items():
+            if isinstance(value, MappingProxyType):
+                state[name] = dict(value)
         state["headers"] = self.headers.copy()
         # What equals a default matters too where a client's defaults are in it already: they may be others.
         return {**state, "_complete": True} if self.is_complete else state
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(map(_is_plain, value.values()))
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_plain, value))
+    return isinstance(value, (str, int, float, bool))
 
 
 def _restore(state: dict[str, Any]) -> RequestConfig:
@@ -204,13 +211,46 @@ def given_options(config: Any, options: Mapping[str, Any]) -> dict[str, Any]:
     return given
 
 
+def merge_given(config: RequestConfig, given: Mapping[str, Any]) -> None:
+    """Sets the options of `given` on `config`, by each option's merge rule.
+
+    Raises:
+        AtomHTTPOptionError: an unknown option, or a value of the wrong kind.
+    """
+    for name, value in check_options(given, CALL_OPTIONS, "a call").items():
+        setattr(config, name, merge_option(name, getattr(config, name), value))
+
+
 def merge_option(name: str, base: Any, value: Any) -> Any:
     """`value` of the option `name` over `base`, by the option's rule; most replace."""
     if base is None or value is None or BY_NAME[name].merge == "replace":
         return value if value is not None or name not in ("params", "headers", "meta") else base
     if name == "headers":
         return base.concat(value)
-    return merge_params(base, value) if name == "params" else {**base, **value}
+    if name == "params":
+        return merge_params(base, value)
+    if name == "retry_config":
+        return merge_retry_config(base, value)
+    return {**base, **value}
+
+
+def merge_retry_config(base: Any, value: Any) -> Any:
+    """A call's `retryConfig` over its client's: keys meet by name; None and False switch off."""
+    if isinstance(base, Mapping) and isinstance(value, Mapping):
+        # Read-only, as each of them is: configs share the client's.
+        return MappingProxyType({**base, **value})
+    return value
+
+
+def merge_config(
+    first: Mapping[str, Any] | RequestConfig | None, second: Mapping[str, Any] | RequestConfig | None
+) -> RequestConfig:
+    """The options of `second` over those of `first`, each by its merge rule, as a new config (axios's `mergeConfig`).
+
+    Raises:
+        AtomHTTPOptionError: an unknown option, or a value of the wrong kind.
+    """
+    return RequestConfig(first, **given_options(second, {}))
 
 
 class DefaultHeaders(Headers):
@@ -288,7 +328,7 @@ class Defaults(_Options):
         state["_changes"] = 0
         for option in CLIENT_OPTIONS.values():
             state[option.name] = copy.copy(option.default)
-        headers = DefaultHeaders(None, self._touched)
+        headers = DefaultHeaders(None, self.touch)
         headers.common.update(built_in_headers)
         state["headers"] = headers
         for name, value in (given or {}).items():
@@ -309,15 +349,16 @@ class Defaults(_Options):
         headers: DefaultHeaders = self.__dict__["headers"]
         headers.clear()
         if isinstance(value, DefaultHeaders):
-            self.__dict__["headers"] = value.layered_copy(self._touched)
+            self.__dict__["headers"] = value.layered_copy(self.touch)
         elif isinstance(value, Mapping):
             for name, item in value.items():
                 headers.set(name, item)
         else:
             headers.update(value or ())
-        self._touched()
+        self.touch()
 
-    def _touched(self) -> None:
+    def touch(self) -> None:
+        """What was worked out of these options holds no longer."""
         # In this order: a plan that is being built asks for the count when it is done.
         self.__dict__["_changes"] += 1
         self.__dict__["_plan"] = None
@@ -333,13 +374,23 @@ class Defaults(_Options):
             frame, level = frame.f_back, level + 1
         warnings.warn("certificates are not verified (verify=False)", InsecureRequestWarning, stacklevel=level)
 
+    def tell_foreign(self, url: str) -> None:
+        """Says once a client, in the log, that its own credentials do not go to `url`."""
+        if "_told" not in self.__dict__:
+            self.__dict__["_told"] = True
+            _logger.warning(
+                "%s is not at the origin of the baseURL: the client's own credentials stay behind "
+                "(crossOriginHeaders, or the call's own, would go along)",
+                redact_url(url),
+            )
+
     def copied(self) -> Defaults:
         """A copy as they stand now, headers and mappings included."""
         twin = Defaults.__new__(Defaults)
         for name, value in self.__dict__.items():
-            if name != "_warned":
+            if name not in ("_warned", "_told"):
                 twin.__dict__[name] = _deep_copy(value, {}) if isinstance(value, (dict, list)) else value
-        twin.__dict__["headers"] = self.headers.layered_copy(twin._touched)
+        twin.__dict__["headers"] = self.headers.layered_copy(twin.touch)
         twin.__dict__["_plan"] = None
         return twin
 

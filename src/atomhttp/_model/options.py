@@ -15,9 +15,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias
 
+from atomhttp._model.form_serializer import check_form_serializer
 from atomhttp._model.headers import Headers
+from atomhttp._model.rate import check_rate
+from atomhttp._model.retry_config import check_retry_config
 from atomhttp._model.timeout import Timeout
 from atomhttp._redact import redact_value
+from atomhttp.auth import check_auth
 from atomhttp.errors import AtomHTTPOptionError
 
 Scope: TypeAlias = Literal["call", "client", "both"]
@@ -222,6 +226,24 @@ def _cert(name: str, value: Any) -> Any:
     raise bad_value(name, value, "a path, or (certificate, key) or (certificate, key, password)")
 
 
+def _callables_or_none(name: str, value: Any) -> Any:
+    """One function, or a list of them: kept as it is, or as a tuple."""
+    if value is None or callable(value):
+        return value
+    if not isinstance(value, (list, tuple)) or not all(callable(item) for item in value):
+        raise bad_value(name, value, "a callable, a list of callables or None")
+    return tuple(value)
+
+
+def _field_names(name: str, value: Any) -> tuple[str, ...]:
+    items = [value] if isinstance(value, str) else value
+    if items is None:
+        return ()
+    if not isinstance(items, (list, tuple, set, frozenset)) or not all(isinstance(item, str) for item in items):
+        raise bad_value(name, value, "a list of header field names")
+    return tuple(sorted(item.lower() for item in items))
+
+
 def _adapter(name: str, value: Any) -> Any:
     if value is not None and not (callable(getattr(value, "send", None)) and callable(getattr(value, "close", None))):
         raise bad_value(name, value, "an adapter: an object with async send(request) and async close()")
@@ -278,6 +300,70 @@ OPTIONS: Final[tuple[Option, ...]] = (
         _validate_status,
         "which statuses are returned and not raised; True: 200-299; None: every one",
     ),
+    Option(
+        "auth", "BasicAuth, BearerAuth, pair, mapping, auth object or callable", None, check_auth, "who the caller is"
+    ),
+    Option(
+        "on_upload_progress",
+        "callable(loaded, total) or callable(event)",
+        None,
+        _callable_or_none,
+        "told as the request body leaves; may be async",
+        unit="bytes",
+    ),
+    Option(
+        "on_download_progress",
+        "callable(loaded, total) or callable(event)",
+        None,
+        _callable_or_none,
+        "told as the response content arrives; may be async",
+        unit="bytes",
+    ),
+    Option(
+        "transform_request",
+        "callable or list of them",
+        None,
+        _callables_or_none,
+        "changes the body before it is encoded: (data) or (data, headers); may be async",
+    ),
+    Option(
+        "transform_response",
+        "callable or list of them",
+        None,
+        _callables_or_none,
+        "changes the decoded data: (data), (data, headers) or (data, headers, status); may be async",
+    ),
+    Option("max_redirects", "int", 5, _count, "redirects to follow; 0: none, the 3xx is returned"),
+    Option(
+        "before_redirect",
+        "callable(request, response) or None",
+        None,
+        _callable_or_none,
+        "asked before each redirect, after stripping; returns header fields to set, or None; may be async",
+    ),
+    Option(
+        "cross_origin_headers",
+        "list of str",
+        (),
+        _field_names,
+        "fields that go along to another origin although they are not harmless",
+    ),
+    Option(
+        "allow_insecure_redirect",
+        "bool",
+        False,
+        _flag,
+        "follow a redirect from https to http with a body or credentials",
+    ),
+    Option(
+        "retry_config",
+        "None, bool, int or mapping",
+        None,
+        check_retry_config,
+        "try again what failed for a moment; False: not even the one safe resend",
+        merge="deep",
+    ),
+    Option("max_rate", "number or [up, down]", None, check_rate, "the fastest transfer", unit="bytes per second"),
     Option("max_body_length", "int", -1, _size_limit, "the largest request body; -1: no limit", unit="bytes"),
     Option(
         "max_content_length",
@@ -311,6 +397,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option("meta", "mapping", None, _mapping_or_none, "the caller's own marks, kept on `config.meta`", merge="deep"),
     Option("allow_absolute_urls", "bool", True, _flag, "False: refuse a URL outside `baseURL`"),
     Option("params_serializer", "callable, mapping or None", None, _anything, "how `params` become a query string"),
+    Option("form_serializer", "mapping or None", None, check_form_serializer, "how nested values become form fields"),
     Option("json_encoder", "callable(value) -> bytes or str", None, _callable_or_none, "encodes JSON bodies"),
     Option("json_decoder", "callable(bytes) -> any", None, _callable_or_none, "decodes JSON responses"),
     Option("max_connections", "int", 100, _positive, "open connections at the most, in each pool", scope="client"),
@@ -377,18 +464,10 @@ _ELSEWHERE: Final = {
 # Of the contract, but still to come.
 _PLANNED: Final = frozenset(
     (
-        "FormData (data=form)",
-        "auth",
         "cookies",
         "http2",
-        "maxRedirects",
-        "on_download_progress",
-        "on_upload_progress",
         "proxy",
-        "retryConfig",
         "signal",
-        "transformRequest",
-        "transformResponse",
     )
 )
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from atomhttp._model.headers import Headers
 from atomhttp._model.options import OPTIONS
+from atomhttp._model.retry_config import build_retry_policy
 from atomhttp._model.route import Route
 from atomhttp._model.timeout import Timeout
 from atomhttp._model.url import Target, parse_url
@@ -24,10 +25,12 @@ class Body(Protocol):
     Attributes:
         length: its length in bytes, or None when unknown (then it is sent chunked).
         replayable: whether it can be iterated a second time.
+        opened: whether it has been iterated, or has begun to be.
     """
 
     length: int | None
     replayable: bool
+    opened: bool
 
     def open(self) -> Any:
         """A reader: `await read()` gives the next piece, b"" at the end; `close()`."""
@@ -56,6 +59,13 @@ class FieldBlock:
                 self._take_framing(name.lower(), value)
             else:
                 self.fields.append((name, value))
+
+    def with_content_type(self, content_type: str) -> FieldBlock:
+        """A copy that says so."""
+        twin = FieldBlock(self.fields)
+        twin.host, twin.content_length, twin.content_type = self.host, self.content_length, content_type
+        twin.keep_alive, twin.expects_continue = self.keep_alive, self.expects_continue
+        return twin
 
     def _take_framing(self, name: str, value: str) -> None:
         """Fields by which the caller would frame or route the message: owned by the engine, or refused."""
@@ -99,29 +109,47 @@ class Outline:
         streaming: the content is wanted piece by piece.
         response_type, validate_status, decompress, max_content_length, response_encoding, json_decoder, strict_json:
             how the response is to be read.
-        json_encoder, max_body_length: how content is to be encoded.
+        json_encoder, form_serializer, max_body_length: how content is to be encoded.
+        auth: an exchange with the server (see `atomhttp.auth`), None when credentials are header fields or missing.
+        retry: when to try again.
+        resend: whether the one safe resend is allowed.
+        max_redirects: how many redirects are followed.
+        on_upload_progress, on_download_progress, transform_response: functions of the caller's.
+        upload_rate, download_rate: bytes per second at the most, None for no limit.
+        is_plain: nothing but the network and the built-in decoding is asked for, redirects aside.
         adapter: what sends it, when the call or the defaults say so.
         head: the network adapter's cache of its head as bytes, for a request without content.
     """
 
     __slots__ = (
         "adapter",
+        "auth",
         "block",
         "decompress",
+        "download_rate",
+        "form_serializer",
         "head",
+        "is_plain",
         "json_decoder",
         "json_encoder",
         "keep_alive",
         "max_body_length",
         "max_content_length",
+        "max_redirects",
         "method",
+        "on_download_progress",
+        "on_upload_progress",
+        "resend",
         "response_encoding",
         "response_type",
+        "retry",
         "route",
         "streaming",
         "strict_json",
         "target",
         "timeout",
+        "transform_response",
+        "upload_rate",
         "validate_status",
     )
 
@@ -143,13 +171,49 @@ class Outline:
         self.json_encoder = options["json_encoder"]
         self.json_decoder = options["json_decoder"]
         self.strict_json = (options["transitional"] or {}).get("silentJSONParsing") is False
+        self.form_serializer = options["form_serializer"]
         self.adapter = options["adapter"]
+        self.auth: Any = None
+        self.max_redirects: int = options["max_redirects"]
+        retry = options["retry_config"]
+        self.retry = build_retry_policy(retry)
+        self.resend = retry is None
+        self.on_download_progress = options["on_download_progress"]
+        self.transform_response = options["transform_response"]
+        self.on_upload_progress = options["on_upload_progress"]
+        self.upload_rate: float | None
+        self.download_rate: float | None
+        self.upload_rate, self.download_rate = options["max_rate"] or (None, None)
         # Whole responses are cheaper than pieces; a limit needs pieces, to stop at the right one.
-        self.streaming: bool = self.response_type == "stream" or self.max_content_length >= 0
+        self.streaming: bool = (
+            self.response_type == "stream"
+            or self.max_content_length >= 0
+            or self.on_download_progress is not None
+            or self.download_rate is not None
+        )
+        self.is_plain = (
+            not self.streaming
+            and self.retry is None
+            and self.transform_response is None
+            and self.on_upload_progress is None
+            and self.upload_rate is None
+        )
         if self.streaming and self.response_type != "stream" and timeout.stream_gap is not None:
-            # In pieces for the limit's sake alone: a plain number is the total, as for any whole response.
+            # In pieces for their counting alone: a plain number is the total, as for any whole response.
             self.timeout = Timeout(timeout.total)
         self.head: bytes | None = None
+
+    def derive(self, block: FieldBlock, **changes: Any) -> Outline:
+        """A copy with other header fields, and whatever else changes: of a request that is sent in another shape."""
+        twin = Outline.__new__(Outline)
+        for name in Outline.__slots__:
+            setattr(twin, name, getattr(self, name))
+        twin.block = block
+        twin.keep_alive = twin.keep_alive and block.keep_alive
+        twin.head = None
+        for name, value in changes.items():
+            setattr(twin, name, value)
+        return twin
 
 
 class ConfigBuilder(Protocol):
@@ -175,6 +239,7 @@ class Request:
     # Asks for a connection that has served nobody yet.
     fresh = False
     _config: RequestConfig | None = None
+    _headers: Headers | None = None
 
     def __init__(self, outline: Outline, driver: Any, started: float, recipe: tuple[ConfigBuilder, Any, Any]) -> None:
         self.outline = outline
@@ -222,6 +287,8 @@ class Request:
     @property
     def headers(self) -> Headers:
         """Every field that is sent, those of the content and its framing included."""
+        if self._headers is not None:
+            return self._headers
         headers = Headers([("Host", self.outline.block.host or self.target.authority)])
         for name, value in self.outline.block.fields:
             headers.append(name, value)
@@ -232,6 +299,36 @@ class Request:
         elif self.has_body:
             headers.set("Transfer-Encoding", "chunked")
         return headers
+
+    def derive(self, outline: Outline, started: float) -> Request:
+        """This request in another outline: a redirect's, or one with other fields. Same content, same deadline."""
+        twin = Request(outline, self.driver, started, self._recipe)
+        twin.deadline = self.deadline
+        twin.config = self.config
+        twin.body, twin.has_body, twin.content_type = self.body, self.has_body, self.content_type
+        return twin
+
+    def editable(self) -> Request:
+        """A copy whose `headers` may be changed, until it is `sealed`: what an `auth_flow` is given."""
+        twin = self.derive(self.outline, self.started)
+        twin._headers = self.headers
+        return twin
+
+    def sealed(self) -> Request:
+        """The request that an editable one has become, checked."""
+        if self._headers is None:
+            return self
+        # What the engine adds by itself, and what belongs to the content, is said where it was said before.
+        own = ("content-length", "transfer-encoding", "expect")
+        fields = [(name, value) for name, value in self._headers.multi_items() if name.lower() not in own]
+        block = FieldBlock(fields)
+        before = self.outline.block
+        block.content_length, block.expects_continue = before.content_length, before.expects_continue
+        block.keep_alive = block.keep_alive and before.keep_alive
+        twin = self.derive(self.outline.derive(block), self.started)
+        if twin.has_body:
+            twin.content_type = block.content_type
+        return twin
 
     def __repr__(self) -> str:
         return f"<Request {self.method} {redact_url(self.url)}>"

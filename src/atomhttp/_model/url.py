@@ -124,6 +124,35 @@ def append_query(url: str, query: str) -> str:
     return f"{url}{'&' if '?' in url else '?'}{query}"
 
 
+def resolve_reference(base: Target, reference: str) -> Target:
+    """Where a Location leads from `base` (RFC 9110 section 10.2.2); a fragment is inherited.
+
+    By string, as RFC 3986 section 5.2 joins; dot segments are left to the one parser.
+
+    Raises:
+        AtomHTTPURLError: ERR_INVALID_URL.
+    """
+    if _FORBIDDEN.search(reference) or _HALF_ABSOLUTE.match(reference):
+        raise AtomHTTPURLError(f"not a URL: {_shown(reference)}")
+    here, _, fragment = base.url.partition("#")
+    if not is_absolute(reference) and not _SCHEME.match(reference):
+        root = here.partition("?")[0]
+        if reference.startswith("/"):
+            root = here[: len(base.scheme) + 3] + base.authority
+        elif reference.startswith("#"):
+            root = here
+        elif not reference.startswith("?"):
+            root = root[: root.rindex("/") + 1]
+        reference = root + reference
+    elif reference.startswith("//"):
+        reference = f"{base.scheme}:{reference}"
+    if fragment and "#" not in reference:
+        reference += f"#{fragment}"
+    if reference[:10].lower().startswith("http+unix"):
+        raise AtomHTTPURLError(f"{_shown(reference)}: only the caller may name a unix socket")
+    return parse_url(reference)
+
+
 def parse_url(url: str) -> Target:
     """Takes an absolute URL apart.
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from atomhttp._model.timeout import Timeout
 from atomhttp._model.url import Target
-from atomhttp._redact import redact_url
 from atomhttp._wire.events import ResponseHead
 from atomhttp.errors import AtomHTTPTimeoutError
 
@@ -146,8 +145,6 @@ class Call:
         """The error for running out of time now."""
         by_phase = self.phase_due is not None and (self.deadline is None or self.phase_due <= self.deadline)
         limit = self.phase_limit if by_phase else (self.timeout.total or 0.0)
-        elapsed = now - self.started
-        detail = f"{self.phase} limit" if by_phase else "total limit"
-        url = redact_url(self.target.url)
-        message = f"timeout of {limit:g} s exceeded ({detail}) after {elapsed:.3f} s in phase {self.phase!r}: {url}"
-        return AtomHTTPTimeoutError(message, phase=self.phase, limit=limit, elapsed=elapsed, url=url)
+        # The deadline may be older than this exchange: redirects and retries share it.
+        began = self.started if by_phase or self.deadline is None else min(self.started, self.deadline - limit)
+        return AtomHTTPTimeoutError.passed(limit, now - began, self.phase, self.target.url, by_phase=by_phase)

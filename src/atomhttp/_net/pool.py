@@ -116,7 +116,7 @@ class Pool:
         self._due = 0.0
         self._reset()
         if driver is not None:
-            driver.users += 1
+            driver.join()
         _pools.add(self)
 
     def _reset(self) -> None:
@@ -449,10 +449,10 @@ class Pool:
                 connection.shut()
         if self.driver is not None:
             self.driver.reactor.timers.discard(self)
-            if not again:
-                self.driver.users -= 1
-            if not self.driver.users and not self.driver.reactor.handler_count:
-                self.driver.retire()
+            if again:
+                self.driver.retire_unused()
+            else:
+                self.driver.leave()
 
     def _disarm(self, call: Call | None) -> None:
         """An interrupted call disarms itself only when its coroutine goes on; the loop's timer should end with us."""

@@ -35,6 +35,9 @@ BUFFER_SIZE: Final = 256 * 1024
 
 _reactors: weakref.WeakSet[Reactor] = weakref.WeakSet()
 
+# Longer waits are taken in turns: poll(2) counts milliseconds in an int.
+LONGEST_POLL: Final = 86_400.0
+
 
 class Handler(Protocol):
     """The owner of a registered descriptor."""
@@ -123,6 +126,8 @@ class Reactor:
             left = due - self.now()
             if left < 0:
                 left = 0.0
+            elif left > LONGEST_POLL:
+                left = LONGEST_POLL
             if timeout < 0 or left < timeout:
                 timeout = left
         events = self._poll(timeout, BATCH)

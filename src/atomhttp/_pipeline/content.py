@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from atomhttp._adapters.base import AdapterResponse
 from atomhttp._body.compression import Decoder, UnknownCodingError, build_decoder, decode_content, parse_codings
-from atomhttp.errors import AtomHTTPLimitError
+from atomhttp._body.meter import Meter, Throttle
+from atomhttp.errors import AtomHTTPLimitError, AtomHTTPNetworkError
 
 # Answers that have no content, whatever their fields say (RFC 9110 sections 9.3.2, 15.3.5, 15.4.5).
 _NO_CONTENT: Final = frozenset((204, 304))
@@ -48,23 +49,56 @@ class ContentReader:
     """Reads a response's content piece by piece, decoded, and never more of it than `limit`.
 
     `limit` is -1 for none. Pieces are at most 64 KiB of decoded content, so that a compression bomb costs no more than
-    the limit and one piece.
+    the limit and one piece. `meter` and `throttle` see the content as it was received, before decoding.
     """
 
-    __slots__ = ("_body", "_decoder", "_iterator", "_limit", "_pieces", "_size", "finished")
+    __slots__ = (
+        "_announced",
+        "_body",
+        "_decoder",
+        "_iterator",
+        "_limit",
+        "_meter",
+        "_pieces",
+        "_size",
+        "_throttle",
+        "finished",
+    )
 
-    def __init__(self, raw: AdapterResponse, codings: Codings, limit: int) -> None:
+    def __init__(
+        self,
+        raw: AdapterResponse,
+        codings: Codings,
+        limit: int,
+        meter: Meter | None = None,
+        throttle: Throttle | None = None,
+    ) -> None:
         self._decoder = codings.build_decoder()
         self._body: Any = raw.body
+        self._meter = meter
+        self._throttle = throttle
         self._iterator: Any = None
-        self._limit = limit
         self._size = 0
         self._pieces: Any = iter(())
         self.finished = False
-        length = raw.content_length
-        if limit >= 0 and codings.has_content and not codings.decoded and length is not None and length > limit:
+        # What the response itself says of its size, where that is the size of what is counted.
+        self._announced = raw.content_length if codings.has_content and not codings.decoded else None
+        self.hold_to(limit)
+
+    def exceeds(self, limit: int) -> bool:
+        """Whether the response itself says that its content is larger than `limit` (-1: there is none)."""
+        return 0 <= limit < (self._announced or 0)
+
+    def hold_to(self, limit: int) -> None:
+        """Reads no more than `limit` from now on.
+
+        Raises:
+            AtomHTTPLimitError: the response itself says that there is more.
+        """
+        self._limit = limit
+        if self.exceeds(limit):
             self.close()
-            raise self._too_large(length)
+            raise too_large(limit, self._announced or 0)
 
     async def read(self, driver: Any) -> bytes:
         """The next piece; b"" at the end.
@@ -76,7 +110,7 @@ class ContentReader:
             piece = await self._next(driver)
             self._size += len(piece)
             if 0 <= self._limit < self._size:
-                raise self._too_large(self._size)
+                raise too_large(self._limit, self._size)
         except BaseException:
             self.close()
             raise
@@ -84,7 +118,7 @@ class ContentReader:
 
     def take(self) -> bytes:
         """A piece that needs no waiting, no decoding and no counting; b"" when there is none."""
-        if self._decoder is not None or self._limit >= 0 or self.finished:
+        if self._decoder is not None or self._limit >= 0 or self.finished or self._meter or self._throttle:
             return b""
         take = getattr(self._body, "take", None)
         return take() if take is not None else b""
@@ -97,6 +131,8 @@ class ContentReader:
             if self.finished:
                 return b""
             received = await self._receive(driver)
+            if self._meter is not None or self._throttle is not None:
+                await self._measure(len(received), driver)
             decoder = self._decoder
             if not received:
                 self.finished = True
@@ -106,6 +142,16 @@ class ContentReader:
             if decoder is None:
                 return received
             self._pieces = decoder.feed(received)
+
+    async def _measure(self, count: int, driver: Any) -> None:
+        """Content has been received; none at the end. A synchronous stream may be read in another unit each time."""
+        meter, throttle = self._meter, self._throttle
+        if throttle is not None and count:
+            throttle.driver = driver
+            await throttle.spend(count)
+        if meter is not None:
+            meter.driver = driver
+            await (meter.add(count) if count else meter.finish())
 
     async def _receive(self, driver: Any) -> bytes:
         """The next piece as the adapter gives it: its own kind of body, bytes, or any iterable."""
@@ -128,10 +174,34 @@ class ContentReader:
             if piece:
                 return bytes(piece)
 
+    async def drain(self, driver: Any, most: int) -> int:
+        """Reads what nobody wants, undecoded, so that the connection can be kept; closes it when there is more than
+        `most`. Returns how much was read."""
+        size = 0
+        try:
+            while not self.finished and size <= most:
+                received = await self._receive(driver)
+                size += len(received)
+                self.finished = not received
+        except AtomHTTPNetworkError:
+            # Nothing is lost: the content was not wanted, and the connection is closed already.
+            self.finished = True
+        finally:
+            if not self.finished:
+                self.close()
+        return size
+
+    @property
+    def body(self) -> Any:
+        """The adapter's body that is read."""
+        return self._body
+
     def close(self) -> None:
         """Gives up the rest; without awaiting."""
         self.finished = True
         self._pieces = iter(())
+        if self._meter is not None:
+            self._meter.close()
         close = getattr(self._body, "close", None)
         if close is not None:
             close()
@@ -148,13 +218,15 @@ class ContentReader:
         if close is not None:
             close()
 
-    def _too_large(self, size: int) -> AtomHTTPLimitError:
-        return AtomHTTPLimitError(
-            f"the response content is larger than maxContentLength, {self._limit} bytes",
-            "ERR_MAX_CONTENT_LENGTH",
-            limit=self._limit,
-            size=size,
-        )
+
+def too_large(limit: int, size: int) -> AtomHTTPLimitError:
+    """The error for content beyond `maxContentLength`."""
+    return AtomHTTPLimitError(
+        f"the response content is larger than maxContentLength, {limit} bytes",
+        "ERR_MAX_CONTENT_LENGTH",
+        limit=limit,
+        size=size,
+    )
 
 
 async def read_all(reader: ContentReader, driver: Any, most: int = -1) -> tuple[bytes, bool]:

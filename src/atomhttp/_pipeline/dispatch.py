@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 from typing import Any, Final
 
 from atomhttp._adapters.base import Adapter, AdapterResponse
@@ -11,17 +12,21 @@ from atomhttp._body.decode import decode_json_body, decode_text, decode_typed
 from atomhttp._body.json_codec import loads
 from atomhttp._model.config import RequestConfig
 from atomhttp._model.request import Outline, Request
-from atomhttp._pipeline.content import Codings, ContentReader, read_all
+from atomhttp._pipeline.auth import authenticate
+from atomhttp._pipeline.content import Codings, ContentReader
+from atomhttp._pipeline.exchange import Exchange
+from atomhttp._pipeline.interceptors import intercept
 from atomhttp._pipeline.plan import Plan
+from atomhttp._pipeline.redirects import STATUSES as REDIRECTS
+from atomhttp._pipeline.redirects import follow_redirects
 from atomhttp._pipeline.resend import check_resend
-from atomhttp._pipeline.response import Response, status_error
+from atomhttp._pipeline.response import Response, is_accepted, status_error
+from atomhttp._pipeline.retry import retry
+from atomhttp._pipeline.transforms import transform_request, transform_response
 from atomhttp._redact import redact_url
-from atomhttp.errors import AtomHTTPError, AtomHTTPNetworkError
+from atomhttp.errors import AtomHTTPDecodeError, AtomHTTPError
 
 _logger = logging.getLogger("atomhttp.request")
-
-# How much of a refused response is read for its error, in bytes.
-ERROR_CONTENT: Final = 1024 * 1024
 
 _OPENING: Final = (b"{", b"[")
 _BYTES: Final = ("blob", "arraybuffer")
@@ -35,56 +40,189 @@ async def dispatch(
     method: str | None,
     url: Any,
     config: Any,
-    options: Mapping[str, Any],
+    options: Mapping[str, Any] | None,
     adapter: Adapter,
     driver: Any,
     open_stream: OpenStream,
-) -> Response[Any]:
+) -> Any:
     """Sends what the arguments describe, over the plan's defaults, and returns what came back.
+
+    Without `options`, `config` is complete: interceptors have seen it.
 
     Raises:
         AtomHTTPError: with the config, and the request and response as far as they existed.
     """
+    if plan.interceptors is not None and options is not None:
+        return await _intercept(plan, method, url, config, options, adapter, driver, open_stream)
     started = driver.now()
-    built: RequestConfig | None = None
     request: Request | None = None
     try:
-        request = plan.recall_request(method, url, config, options, driver, started)
+        if options is not None:
+            request = plan.recall_request(method, url, config, options, driver, started)
         if request is None:
-            built = plan.build_config(method, url, config, options)
-            request = plan.build_request(built, driver, started)
-            if config is None:
-                plan.remember(request, options)
-        adapter = request.outline.adapter or adapter
-        try:
-            raw = await adapter.send(request)
-        except AtomHTTPNetworkError as error:
-            check_resend(request, error)
-            raw = await adapter.send(request)
-        if request.outline.streaming or type(raw.body) is not bytes:
+            request = await _build_request(plan, method, url, config, options, driver)
+        outline = request.outline
+        adapter = outline.adapter or adapter
+        if outline.is_plain:
+            # The way of nearly every request, written out: no policy has anything to say until it is back.
             try:
-                response = await _read(raw, request, driver, open_stream)
-            except BaseException:
-                # Whoever stopped it (validateStatus, a coding nobody knows): what is left will not be read.
-                getattr(raw.body, "close", _nothing)()
-                raise
+                raw = await adapter.send(request)
+            except AtomHTTPError as error:
+                response = await _send_by_policies(request, adapter, driver, open_stream, failure=error)
+            else:
+                if type(raw.body) is bytes and raw.status not in REDIRECTS:
+                    response = _take_whole(raw, request)
+                    request.driver = None
+                else:
+                    response = await _send_by_policies(request, adapter, driver, open_stream, raw)
         else:
-            response = _take_whole(raw, request)
-            request.driver = None
+            response = await _send_by_policies(request, adapter, driver, open_stream)
     except AtomHTTPError as error:
-        if error.config is None:
-            error.config, error.request = built if request is None else request.config, request
+        _complete_error(error, request)
         if _logger.isEnabledFor(logging.DEBUG):
-            _logger.debug("%s failed: %r (%.1f ms)", request or method, error, (driver.now() - started) * 1e3)
+            _log_error(error, request or method, (driver.now() - started) * 1e3)
         raise
     if _logger.isEnabledFor(logging.DEBUG):
-        elapsed = (driver.now() - started) * 1e3
-        _logger.debug("%s %s %d (%.1f ms)", request.method, redact_url(request.url), response.status, elapsed)
+        _log_response(response, (driver.now() - started) * 1e3)
     return response
 
 
-def _nothing() -> None:
-    """For bodies that hold nothing."""
+async def _intercept(
+    plan: Plan,
+    method: str | None,
+    url: Any,
+    config: Any,
+    options: Mapping[str, Any],
+    adapter: Adapter,
+    driver: Any,
+    open_stream: OpenStream,
+) -> Any:
+    """The call with the client's interceptors around it."""
+
+    def send(built: RequestConfig) -> Coroutine[Any, Any, Response[Any]]:
+        return dispatch(plan, None, None, built, None, adapter, driver, open_stream)
+
+    assert plan.interceptors is not None
+    built = plan.build_config(method, url, config, options)
+    # While the caller's functions are waited for, nothing of this call is open by which the driver would know of it.
+    driver.join()
+    try:
+        return await intercept(plan.interceptors, built, plan.complete, send, driver)
+    finally:
+        driver.leave()
+
+
+def _log_response(response: Response[Any], milliseconds: float) -> None:
+    method, url = response.request.method, redact_url(response.url)
+    _logger.debug(
+        "%s %s %d (%.1f ms, attempts: %d)", method, url, response.status, milliseconds, len(response.attempts)
+    )
+
+
+def _log_error(error: AtomHTTPError, request: object, milliseconds: float) -> None:
+    _logger.debug("%s failed: %r (%.1f ms, attempts: %d)", request, error, milliseconds, len(error.attempts))
+
+
+def _complete_error(error: AtomHTTPError, request: Request | None) -> None:
+    """What an error can tell of its call."""
+    if request is not None:
+        error.request = error.request or request
+        error.config = error.config or request.config
+    if not error.attempts and error.response is not None:
+        error.attempts = error.response.attempts
+
+
+async def _build_request(
+    plan: Plan, method: str | None, url: Any, config: Any, options: Mapping[str, Any] | None, driver: Any
+) -> Request:
+    """A request that is not like an earlier one; transformRequest has its say before the clock starts."""
+    built: RequestConfig = config if options is None else plan.build_config(method, url, config, options)
+    try:
+        content = None
+        if built.transform_request is not None:
+            driver.join()
+            try:
+                content = await transform_request(built, driver)
+            finally:
+                driver.leave()
+        request = plan.build_request(built, driver, driver.now(), content)
+    except AtomHTTPError as error:
+        error.config = error.config or built
+        raise
+    if content is None and config is None and options is not None:
+        plan.remember(request, options)
+    return request
+
+
+async def _send_by_policies(
+    request: Request,
+    adapter: Adapter,
+    driver: Any,
+    open_stream: OpenStream,
+    raw: AdapterResponse | None = None,
+    failure: AtomHTTPError | None = None,
+) -> Response[Any]:
+    """The chain: redirects, and around each of their requests retry and auth, as far as the request has use for them.
+
+    `raw` or `failure` is what came of sending the request, where that has been tried.
+    """
+    outline = request.outline
+    exchange = Exchange(adapter, driver)
+    driver.join()
+    send = exchange.send
+    if outline.auth is not None:
+        send = partial(authenticate, send, exchange, driver)
+    if outline.retry is not None:
+        send = partial(retry, send, exchange, driver)
+    try:
+        if failure is not None:
+            exchange.record_failure(request, request.started, failure)
+            check_resend(request, failure)
+        first = None if raw is None else await exchange.receive(raw, request, request.started)
+        response = await follow_redirects(send, exchange, driver, request, first)
+        response.attempts = exchange.attempts
+        reader = response.unread
+        try:
+            return await _finish(response, exchange, driver, open_stream)
+        except BaseException:
+            if reader is not None:
+                # Nobody will read it: what it would have been handed to has not come about.
+                reader.close()
+            raise
+    except AtomHTTPError as error:
+        error.attempts = exchange.attempts
+        raise
+    finally:
+        driver.leave()
+        # An error knows this frame: together they would wait for the garbage collector.
+        failure = None
+
+
+async def _finish(response: Response[Any], exchange: Exchange, driver: Any, open_stream: OpenStream) -> Response[Any]:
+    """Content becomes data: decoded or handed on as a stream, transformed, and its status judged."""
+    outline = response.request.outline
+    if response.accepted is None:
+        response.accepted = is_accepted(outline.validate_status, response.status)
+    refused = not response.accepted
+    reader, response.unread = response.unread, None
+    if reader is not None and not refused:
+        reader.hold_to(outline.max_content_length)
+        response.data = open_stream(reader, driver)
+    else:
+        if reader is not None:
+            await exchange.read_refused(reader, response)
+        _decode_response(response, outline, response.content)
+        for each in (*response.history, response):
+            # A response that is kept must not keep the event loop.
+            each.request.driver = None
+    functions = outline.transform_response
+    if functions is not None:
+        response.data = await transform_response(
+            functions, response.data, response.headers, response.status, driver, response.request.deadline
+        )
+    if refused:
+        raise status_error(response)
+    return response
 
 
 def _take_whole(raw: AdapterResponse, request: Request) -> Response[Any]:
@@ -99,67 +237,49 @@ def _take_whole(raw: AdapterResponse, request: Request) -> Response[Any]:
     response = Response.received(raw, request, content)
     if unknown:
         response.undecoded = unknown
-    response.data = _decode(raw, outline, content)
-    validate = outline.validate_status
-    if validate is not None and not _is_accepted(validate, raw.status):
+    _decode_response(response, outline, content)
+    if outline.validate_status is not None and not is_accepted(outline.validate_status, raw.status):
         raise status_error(response)
     return response
 
 
-async def _read(raw: AdapterResponse, request: Request, driver: Any, open_stream: OpenStream) -> Response[Any]:
-    """A response whose content comes in pieces: handed on as a stream, or collected under a limit."""
-    outline = request.outline
-    validate = outline.validate_status
-    refused = validate is not None and not _is_accepted(validate, raw.status)
-    codings = Codings(raw, outline.method, outline.decompress)
-    limit, most = outline.max_content_length, -1
-    if refused:
-        # Cut off at the limit and shown all the same: what it says is why it was refused.
-        most, limit = limit if limit >= 0 else ERROR_CONTENT, -1
-    reader = ContentReader(raw, codings, limit)
-    if outline.response_type == "stream" and not refused:
-        response = Response.received(raw, request, b"")
-        response.data = open_stream(reader, driver)
-    else:
-        bound = getattr(raw.body, "bound", None)
-        if bound is not None:
-            bound(request.deadline)
-        content, truncated = await read_all(reader, driver, most)
-        response = Response.received(raw, request, content)
-        response.data = _decode(raw, outline, content)
-        response.truncated = truncated
-    response.undecoded = codings.unknown
-    if refused:
-        raise status_error(response)
-    return response
-
-
-def _is_accepted(validate: Any, status: int) -> bool:
-    return 200 <= status <= 299 if validate is True else bool(validate(status))
-
-
-def _decode(raw: AdapterResponse, outline: Outline, content: bytes) -> Any:
-    """`response.data`, as `response_type` says."""
-    kind = outline.response_type
-    if kind == "json" and content[:1] in _OPENING and raw.status != 205 and outline.json_decoder is None:
+def _decode_response(response: Response[Any], outline: Outline, content: bytes) -> None:
+    """Content becomes `response.data`, as `response_type` says."""
+    if (
+        outline.response_type == "json"
+        and content[:1] in _OPENING
+        and response.status != 205
+        and outline.json_decoder is None
+    ):
         # An object or array, nearly always: then its Content-Type does not matter, and need not be looked for.
         try:
-            return loads(content)
+            response.data = loads(content)
+            return
         except ValueError:
-            return _decode_json(raw, outline, content)
+            pass  # not JSON after all
+    try:
+        response.data = _decode(response, outline, content)
+    except AtomHTTPDecodeError as error:
+        error.response = response
+        raise
+
+
+def _decode(response: Response[Any], outline: Outline, content: bytes) -> Any:
+    kind = outline.response_type
     if kind in _BYTES:
         return content
     if kind == "text":
-        return decode_text(content, raw.content_type, outline.response_encoding)
-    if kind in _AS_JSON or not 200 <= raw.status <= 299:
+        return decode_text(content, response.content_type, outline.response_encoding)
+    if kind in _AS_JSON or not 200 <= response.status <= 299:
         # A type is for what was asked for: an error's content is decoded as JSON, so that it can be read.
-        return _decode_json(raw, outline, content)
-    return decode_typed(content, kind, raw.content_type)
+        return _decode_json(response)
+    return decode_typed(content, kind, response.content_type)
 
 
-def _decode_json(raw: AdapterResponse, outline: Outline, content: bytes) -> Any:
-    if raw.status == 205:
+def _decode_json(response: Response[Any]) -> Any:
+    if response.status == 205:
         # It must not have content (RFC 9110 section 15.3.6), though it is framed as if it might.
         return None
-    strict = outline.strict_json and 200 <= raw.status <= 299
-    return decode_json_body(content, raw.content_type, strict=strict, decoder=outline.json_decoder)
+    outline = response.request.outline
+    strict = outline.strict_json and 200 <= response.status <= 299
+    return decode_json_body(response.content, response.content_type, strict=strict, decoder=outline.json_decoder)

@@ -10,16 +10,26 @@ import copy
 from collections.abc import Mapping
 from typing import Any, Final
 
-from atomhttp._body.encode import JSON, URLENCODED, IteratorBody, LimitedBody, encode_data, encode_form, encode_json
-from atomhttp._model.config import Defaults, RequestConfig, given_options
+from atomhttp._body.encode import (
+    JSON,
+    URLENCODED,
+    IteratorBody,
+    LimitedBody,
+    choose_content_type,
+    encode_data,
+    encode_form,
+    encode_json,
+)
+from atomhttp._model.config import Defaults, RequestConfig, given_options, merge_retry_config
 from atomhttp._model.headers import Headers
 from atomhttp._model.options import OPTIONS, real_socket_path
 from atomhttp._model.params import merge_params, serialize_params
 from atomhttp._model.request import FieldBlock, Outline, Request
 from atomhttp._model.route import Route
 from atomhttp._model.timeout import Timeout
-from atomhttp._model.url import Target, append_query, join_url, parse_url
-from atomhttp.auth import BasicAuth
+from atomhttp._model.url import Target, append_query, is_absolute, join_url, parse_url
+from atomhttp._pipeline.interceptors import Interceptors
+from atomhttp.auth import BasicAuth, BearerAuth, is_flow
 from atomhttp.errors import AtomHTTPLimitError, AtomHTTPOptionError
 
 # How many URLs a plan remembers, and how long one may be: what is longer is hardly ever asked for twice.
@@ -36,6 +46,8 @@ class Plan:
     """The defaults of a client as they stood when it was made."""
 
     __slots__ = (
+        "_auth",
+        "_auth_changes",
         "_base_origin",
         "_blocks",
         "_defaults",
@@ -46,11 +58,18 @@ class Plan:
         "_targets",
         "_template",
         "_timeout",
+        "interceptors",
     )
 
-    def __init__(self, defaults: Defaults) -> None:
+    def __init__(self, defaults: Defaults, interceptors: Interceptors | None = None) -> None:
+        self.interceptors = interceptors
         self._defaults = defaults
         self._headers = defaults.headers.layered_copy(None)
+        self._auth = defaults.auth
+        # Header fields that may be others each time: no two requests can share them.
+        self._auth_changes = (
+            self._auth is not None and not is_flow(self._auth) and type(self._auth) not in (BasicAuth, BearerAuth)
+        )
         self._params = defaults.params
         self._meta = defaults.meta
         self._timeout = Timeout.of(defaults.timeout)
@@ -84,7 +103,9 @@ class Plan:
         fields = built.__dict__
         fields.update(self._template)
         if config is not None or options:
-            self._merge(fields, given_options(config, options))
+            self._merge(
+                fields, given_options(config, options), isinstance(config, RequestConfig) and config.is_complete
+            )
         if method is not None and "method" not in options:
             fields["method"] = method
         if url is not None:
@@ -98,7 +119,7 @@ class Plan:
             fields["meta"] = {**copy.deepcopy(self._meta), **fields.get("meta", {})}
         return built
 
-    def _merge(self, fields: dict[str, Any], given: dict[str, Any]) -> None:
+    def _merge(self, fields: dict[str, Any], given: dict[str, Any], is_complete: bool) -> None:
         for name, value in given.items():
             if value is None and name in _NOT_GIVEN_WHEN_NONE:
                 continue
@@ -106,8 +127,14 @@ class Plan:
                 fields["_call_headers"] = value
             elif name == "meta":
                 fields["meta"] = dict(value)
+            elif name == "retry_config" and not is_complete:
+                fields[name] = merge_retry_config(fields[name], value)
             else:
                 fields[name] = value
+
+    def complete(self, config: RequestConfig) -> RequestConfig:
+        """A config that an interceptor has made, over the defaults."""
+        return self.build_config(None, None, config, {})
 
     # Request
 
@@ -128,8 +155,10 @@ class Plan:
             self._add_body(request, options)
         return request
 
-    def build_request(self, config: RequestConfig, driver: Any, started: float) -> Request:
-        """The request that `config` describes, encoded and checked.
+    def build_request(
+        self, config: RequestConfig, driver: Any, started: float, content: Mapping[str, Any] | None = None
+    ) -> Request:
+        """The request that `config` describes, encoded and checked; `content` replaces its data, json or form.
 
         Raises:
             AtomHTTPURLError, AtomHTTPOptionError, AtomHTTPLimitError.
@@ -142,18 +171,28 @@ class Plan:
         if fields["verify"] is False and target.scheme == "https":
             self._defaults.warn_insecure()
         outline = Outline(target, _build_route(target, fields), block, timeout, fields)
+        auth = fields["auth"]
+        if auth is not None and is_flow(auth) and self._choose_auth(config, target) is auth:
+            outline.auth = auth
+            outline.is_plain = False
         request = Request(outline, driver, started, (self, fields["url"], {}))
         request.config = config
-        self._add_body(request, fields)
+        self._add_body(request, fields if content is None else content)
         return request
 
     def remember(self, request: Request, options: Mapping[str, Any]) -> None:
         """Keeps the outline of a request that was made from a URL and these `options`, if others will be like it."""
         url = request.config.url
-        if self._params is not None or type(url) is not str or len(url) > MAX_REMEMBERED_URL:
+        if (
+            self._params is not None
+            or self.interceptors is not None
+            or type(url) is not str
+            or len(url) > MAX_REMEMBERED_URL
+        ):
             return
         if (
             request.target.userinfo is None
+            and not self._auth_changes
             and "headers" not in request.config.__dict__
             and _CONTENT.issuperset(options)
         ):
@@ -186,29 +225,63 @@ class Plan:
 
     def _find_block(self, config: RequestConfig, method: str, target: Target) -> FieldBlock:
         fields = config.__dict__
-        foreign = self._base_origin is not None and _place(target) != self._base_origin
-        if "headers" not in fields and "_call_headers" not in fields and target.userinfo is None and not foreign:
-            block = self._blocks.get(method)
-            if block is None:
-                block = self._blocks[method] = FieldBlock(self.build_headers(method).multi_items())
-            return block
-        return self._build_block(config, method, target, foreign)
+        foreign = self._is_foreign(target)
+        shared = "headers" not in fields and "_call_headers" not in fields and fields["auth"] is self._auth
+        if not shared or foreign or target.userinfo is not None or self._auth_changes:
+            return self._build_block(config, method, target, foreign)
+        block = self._blocks.get(method)
+        if block is None:
+            block = self._blocks[method] = self._build_block(config, method, target, foreign)
+        return block
 
     def _build_block(self, config: RequestConfig, method: str, target: Target, foreign: bool) -> FieldBlock:
         headers = config.headers.copy()
+        own = self.build_headers(method)
         if foreign:
-            own = self.build_headers(method)
-            for name in _CREDENTIALS & {known.lower() for known in own}:
-                if headers.get(name) == own[name] and name not in (config.__dict__.get("_call_headers") or ()):
-                    del headers[name]
-        given = headers.get("authorization")
-        if target.userinfo is not None and given in (None, self.build_headers(method).get("authorization")):
-            # The URL is the call's: nearer than the client's own Authorization, not nearer than one the call gives.
-            headers.update(BasicAuth(*target.userinfo).get_header())
-        if "range" in headers and headers.get("accept-encoding") == self.build_headers(method).get("accept-encoding"):
+            self._leave_credentials(headers, own, config, target)
+        auth = self._choose_auth(config, target)
+        if auth is not None and not is_flow(auth):
+            headers.update(auth.get_header())
+        if "range" in headers and headers.get("accept-encoding") == own.get("accept-encoding"):
             # Ranges of coded content cannot be decoded by themselves (RFC 9110 section 14.2).
             headers["Accept-Encoding"] = "identity"
         return FieldBlock(headers.multi_items())
+
+    # Credentials
+
+    def _choose_auth(self, config: RequestConfig, target: Target) -> Any:
+        """What says who the caller is, None for an Authorization field or nothing.
+
+        The nearer layer wins, the call's (an interceptor's) before the client's; within one `auth`, then the field,
+        then the URL's userinfo.
+        """
+        auth = config.auth
+        if auth is not None and auth is not self._auth:
+            return auth
+        given, own = config.headers.get("authorization"), self.build_headers(config.method).get("authorization")
+        if given is not None and given != own:
+            return None
+        userinfo = target.userinfo
+        if userinfo is not None and is_absolute(str(config.url)):
+            return BasicAuth(*userinfo)
+        if auth is not None:
+            if not self._is_foreign(target) or "authorization" in config.cross_origin_headers:
+                return auth
+            self._defaults.tell_foreign(target.url)
+            return None
+        return BasicAuth(*userinfo) if userinfo is not None and given is None else None
+
+    def _is_foreign(self, target: Target) -> bool:
+        """Whether the client's own credentials have no business there: not at the origin of its baseURL."""
+        return self._base_origin is not None and _place(target) != self._base_origin
+
+    def _leave_credentials(self, headers: Headers, own: Headers, config: RequestConfig, target: Target) -> None:
+        """The client's own fields stay at home, unless the call gives or allows them."""
+        given = config.__dict__.get("_call_headers") or ()
+        for name in _CREDENTIALS & {known.lower() for known in own}:
+            if headers.get(name) == own[name] and name not in given and name not in config.cross_origin_headers:
+                del headers[name]
+                self._defaults.tell_foreign(target.url)
 
     # Content
 
@@ -228,14 +301,17 @@ class Plan:
         value = fields[given[0]]
         body: Any
         if given[0] == "data":
-            body, content_type = encode_data(value, declared, outline.json_encoder)
+            body, suggested = encode_data(value, declared, outline.json_encoder, outline.form_serializer)
         elif given[0] == "json":
-            body, content_type = encode_json(value, outline.json_encoder), JSON
+            body, suggested = encode_json(value, outline.json_encoder), JSON
         else:
-            body, content_type = encode_form(value), URLENCODED
+            body, suggested = encode_form(value, outline.form_serializer), URLENCODED
         request.body = body
         request.has_body = True
-        request.content_type = declared if declared is not None else content_type
+        request.content_type = content_type = choose_content_type(declared, suggested)
+        if declared is not None and content_type != declared:
+            # The form's own boundary. The block may be shared: this request gets one of its own.
+            outline = request.outline = outline.derive(outline.block.with_content_type(content_type))
         self._check_length(request, outline.max_body_length)
 
     def _check_length(self, request: Request, limit: int) -> None:

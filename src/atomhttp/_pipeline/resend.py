@@ -7,22 +7,18 @@ again, is that put right without a word.
 
 from __future__ import annotations
 
-from typing import Final
-
 from atomhttp._model.request import Request
-from atomhttp.errors import AtomHTTPNetworkError
-
-# RFC 9110 section 9.2.2, and QUERY (RFC 10008).
-IDEMPOTENT: Final = frozenset(("GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "QUERY"))
+from atomhttp._model.retry_config import IDEMPOTENT
+from atomhttp.errors import AtomHTTPError, AtomHTTPNetworkError
 
 
-def check_resend(request: Request, error: AtomHTTPNetworkError) -> None:
+def check_resend(request: Request, error: AtomHTTPError) -> None:
     """Returns when `request`, which met `error`, may be sent once more, and marks it to go out on a new connection.
 
     Raises:
-        AtomHTTPNetworkError: `error`, when it must not; then it says that the request may have been received.
+        AtomHTTPError: `error`, when it must not; then it says that the request may have been received.
     """
-    if not error.reused:
+    if not isinstance(error, AtomHTTPNetworkError) or not error.reused or not request.outline.resend:
         raise error
     if not _is_repeatable(request):
         error.message += "; the request may have been sent, and a second time might do it twice"
@@ -31,7 +27,16 @@ def check_resend(request: Request, error: AtomHTTPNetworkError) -> None:
 
 
 def _is_repeatable(request: Request) -> bool:
+    return may_repeat(request, IDEMPOTENT) and can_replay(request)
+
+
+def may_repeat(request: Request, methods: frozenset[str]) -> bool:
+    """Whether doing it twice is harmless: by its method, or by its Idempotency-Key."""
     fields = request.outline.block.fields
-    if request.method not in IDEMPOTENT and not any(name.lower() == "idempotency-key" for name, _ in fields):
-        return False
-    return isinstance(request.body, bytes) or request.body.replayable
+    return request.method.upper() in methods or any(name.lower() == "idempotency-key" for name, _ in fields)
+
+
+def can_replay(request: Request) -> bool:
+    """Whether its content can be sent (again)."""
+    body = request.body
+    return isinstance(body, bytes) or body.replayable or not body.opened

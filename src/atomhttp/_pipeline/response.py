@@ -9,11 +9,13 @@ from atomhttp._body.decode import decode_json_body, decode_text, decode_typed
 from atomhttp._model.headers import Headers
 from atomhttp._model.request import Request
 from atomhttp._model.status_code import reason_phrase
+from atomhttp._pipeline.attempt import Attempt
 from atomhttp._redact import redact_fields, redact_url
 from atomhttp.errors import AtomHTTPStatusError
 
 if TYPE_CHECKING:
     from atomhttp._model.config import RequestConfig
+    from atomhttp._pipeline.content import ContentReader
 
 T = TypeVar("T")
 
@@ -43,8 +45,9 @@ class Response(Generic[T]):
         request: what was sent.
 
     Attributes:
+        content: the content as bytes, its content codings taken off; empty for a stream.
         history: the responses of the redirects followed, without data.
-        attempts: one entry for each time it was tried, when it was tried more than once.
+        stripped: the header fields that a redirect to another origin left behind (on entries of `history`).
         truncated: the data was cut off (only on errors of status).
         undecoded: content codings that nobody here knows and that are still on `data`.
     """
@@ -63,12 +66,12 @@ class Response(Generic[T]):
         self._config = config
         self.request: Request = request  # type: ignore[assignment]
         self.history: tuple[Response[Any], ...] = ()
-        self.attempts: tuple[Any, ...] = ()
+        self.stripped: tuple[str, ...] = ()
         self.truncated = False
         self.undecoded: tuple[str, ...] = ()
         self._status_text = status_text
         self._headers: Headers | None = headers if isinstance(headers, Headers) else Headers(headers)
-        self._content = b""
+        self.content = b""
         self._raw: AdapterResponse | None = None
 
     @classmethod
@@ -77,23 +80,28 @@ class Response(Generic[T]):
         response: Response[Any] = cls.__new__(cls)
         response.status = raw.status
         response.request = request
-        response._content = content
+        response.content = content
         response._raw = raw
         return response
 
     # Class-level defaults for what `received` leaves out.
-    data: T
+    data: T = None  # type: ignore[assignment]  # until it is decoded
     status: int
     request: Request
     history: tuple[Response[Any], ...] = ()
-    attempts: tuple[Any, ...] = ()
+    stripped: tuple[str, ...] = ()
     truncated: bool = False
     undecoded: tuple[str, ...] = ()
     _status_text: str | None = None
     _headers: Headers | None = None
-    _content: bytes
+    content: bytes
+    # A stream that is still on its way to whoever will read it.
+    unread: ContentReader | None = None
+    # What validateStatus said, once it has been asked.
+    accepted: bool | None = None
     _raw: AdapterResponse | None
     _config: RequestConfig | None = None
+    _attempts: tuple[Attempt, ...] | None = None
 
     @property
     def config(self) -> RequestConfig:
@@ -142,15 +150,10 @@ class Response(Generic[T]):
         return self.request.url if self.request is not None else ""
 
     @property
-    def content(self) -> bytes:
-        """The content, decoded from its content codings. Empty for a stream."""
-        return self._content
-
-    @property
     def text(self) -> str:
         """The content as text: charset from `responseEncoding`, the Content-Type or a BOM, else UTF-8; never fails."""
         encoding = self.config.response_encoding if self.config is not None else None
-        return decode_text(self._content, self.headers.get("content-type", ""), encoding)
+        return decode_text(self.content, self.content_type, encoding)
 
     def json(self, type: Any = None) -> Any:
         """The content as JSON, decoded into `type` if one is given.
@@ -158,11 +161,20 @@ class Response(Generic[T]):
         Raises:
             AtomHTTPDecodeError: it is not JSON, or does not fit; the message says where.
         """
-        content_type = self.headers.get("content-type", "")
+        content_type = self.content_type
         if type is not None:
-            return decode_typed(self._content, type, content_type)
+            return decode_typed(self.content, type, content_type)
         decoder = self.config.json_decoder if self.config is not None else None
-        return decode_json_body(self._content, content_type or "application/json", strict=True, decoder=decoder)
+        return decode_json_body(self.content, content_type or "application/json", strict=True, decoder=decoder)
+
+    @property
+    def content_type(self) -> str:
+        """The Content-Type field, "" when there is none."""
+        return (
+            self._raw.content_type
+            if self._headers is None and self._raw is not None
+            else self.headers.get("content-type", "")
+        )
 
     @property
     def trailers(self) -> Headers:
@@ -178,6 +190,19 @@ class Response(Generic[T]):
     def timings(self) -> Timings:
         """How long each phase took, in seconds."""
         return Timings(**self._raw.times) if self._raw is not None else Timings()
+
+    @property
+    def attempts(self) -> tuple[Attempt, ...]:
+        """Every time that something was sent for this call, redirects and retries included; the last brought this."""
+        if self._attempts is None:
+            if self._raw is None:
+                return ()
+            self._attempts = (Attempt(1, redact_url(self.url), self.status, None, 0.0, self.timings.total),)
+        return self._attempts
+
+    @attempts.setter
+    def attempts(self, attempts: tuple[Attempt, ...]) -> None:
+        self._attempts = attempts
 
     def raise_for_status(self) -> Response[T]:
         """Returns the response itself.
@@ -225,14 +250,16 @@ class Response(Generic[T]):
         url = redact_url(self.url)
         return f"<Response {self.status} {self.status_text}{' ' + url if url else ''}>"
 
-    def redacted(self) -> Response[T]:
+    def redacted(self, keep_content: bool = True) -> Response[T]:
         """A copy that may leave the process in an error: its secrets are masked, its request and engine left behind."""
         config = self.config.redacted() if self.config is not None else None
         # An open stream stays with its connection.
-        data: Any = None if hasattr(self.data, "iter_bytes") else self.data
+        data: Any = self.data if keep_content and not hasattr(self.data, "iter_bytes") else None
         twin = Response(data, self.status, self.status_text, Headers(redact_fields(self.headers.multi_items())), config)
-        twin._content = self._content
+        twin.content = self.content if keep_content else b""
         twin.truncated, twin.undecoded = self.truncated, self.undecoded
+        twin.attempts, twin.stripped = self.attempts, self.stripped
+        twin.history = tuple(earlier.redacted() for earlier in self.history)
         return twin
 
     def __getstate__(self) -> dict[str, Any]:
@@ -266,8 +293,20 @@ class _Snapshot(AdapterResponse):
         return self._times
 
 
+def is_accepted(validate: Any, status: int) -> bool:
+    """Whether `validateStatus` lets `status` pass."""
+    if validate is None:
+        return True
+    return 200 <= status <= 299 if validate is True else bool(validate(status))
+
+
 def status_error(response: Response[Any]) -> AtomHTTPStatusError:
     """The error for a status that is refused: axios's codes."""
     code = "ERR_BAD_REQUEST" if 400 <= response.status <= 499 else "ERR_BAD_RESPONSE"
     message = f"request failed with status {response.status} {response.status_text}: {redact_url(response.url)}"
+    if response.status in (401, 403):
+        for earlier in response.history:
+            if earlier.stripped:
+                fields = ", ".join(earlier.stripped)
+                message += f"; left behind at the redirect from {redact_url(earlier.url)}: {fields}"
     return AtomHTTPStatusError(message, code, config=response.config, request=response.request, response=response)

@@ -13,12 +13,15 @@ from atomhttp._body.encode import (
     FileBody,
     IteratorBody,
     LimitedBody,
+    MultipartBody,
+    choose_content_type,
     encode_data,
     encode_form,
     encode_json,
     guess_type,
 )
 from atomhttp.errors import AtomHTTPLimitError, AtomHTTPOptionError
+from atomhttp.form_data import FormData
 
 T = TypeVar("T")
 JSON, TEXT = "application/json", "text/plain; charset=utf-8"
@@ -145,10 +148,149 @@ def test_a_json_encoder_must_return_text(encoded: Any) -> None:
         ({"a": {"b": 1}}, b"a%5Bb%5D=1"),
         ("a=1&b=%20", b"a=1&b=%20"),
         ({}, b""),
+        ({"a": "~*:$,", "~": "x"}, b"a=%7E*%3A%24%2C&%7E=x"),
+        ({"a": 1, "b": "~*:$,"}, b"a=1&b=%7E*%3A%24%2C"),
+        ({" a ": "x"}, b"a=x"),
+        ({"a": {"b": [1, {"c": 2}]}}, b"a%5Bb%5D%5B0%5D=1&a%5Bb%5D%5B1%5D%5Bc%5D=2"),
+        ({"a{}": {"b": 1}}, b"a%7B%7D=%7B%22b%22%3A1%7D"),
+        (FormData([("a", "x y"), ("a[]", 5), ("raw", b"\xff")]), b"a=x+y&a%5B%5D=5&raw=%FF"),
     ],
 )
 def test_forms(form: Any, content: bytes) -> None:
     assert encode_form(form) == content
+
+
+@pytest.mark.parametrize(
+    ("serializer", "content"),
+    [
+        ({"indexes": False}, b"a%5B%5D=1&a%5B%5D=2&b%5Bc%5D=3"),
+        ({"indexes": True}, b"a%5B0%5D=1&a%5B1%5D=2&b%5Bc%5D=3"),
+        ({"dots": True}, b"a=1&a=2&b.c=3"),
+        ({"visitor": lambda value, key, path, walker: walker.append(key, len(str(value)))}, b"a=6&b=8"),
+    ],
+)
+def test_forms_by_a_serializer(serializer: Any, content: bytes) -> None:
+    form = {"a": [1, 2], "b": {"c": 3}}
+    assert encode_form(form, serializer) == content
+    assert encode_data(form, URLENCODED, None, serializer) == (content, URLENCODED)
+
+
+@pytest.mark.parametrize(
+    ("form", "message"),
+    [
+        ({"a": "\ud800"}, r"form\.a has a lone surrogate"),
+        ({"a": [1, b"x"]}, r"form\.a\[1\] is of type bytes"),
+        ([("a", 1), "b"], r"form\[1\] must be a \(key, value\) pair"),
+        (5, "form must be a mapping"),
+        (FormData({"doc": iter([b"x"])}), r"form\.doc is a file"),
+    ],
+)
+def test_what_no_form_can_hold_is_refused(form: Any, message: str) -> None:
+    with pytest.raises(AtomHTTPOptionError, match=message) as caught:
+        encode_form(form)
+    assert caught.value.code == "ERR_BAD_OPTION_VALUE"
+
+
+def test_a_visitor_that_appends_what_has_no_text_form() -> None:
+    with pytest.raises(AtomHTTPOptionError, match=r"form\.b is of type set"):
+        encode_form({"a": 1}, {"visitor": lambda value, key, path, walker: walker.append("b", {1})})
+
+
+# Forms
+
+
+@pytest.mark.parametrize(
+    ("declared", "content", "sent"),
+    [
+        (JSON, b'{"a":{"b":["1","true"]}}', JSON),
+        ("Application/JSON; charset=utf-8", b'{"a":{"b":["1","true"]}}', "Application/JSON; charset=utf-8"),
+        ("application/vnd.api+json", b'{"a":{"b":["1","true"]}}', "application/vnd.api+json"),
+        (URLENCODED, b"a%5Bb%5D=1&a%5Bb%5D=true", URLENCODED),
+        (f"{URLENCODED};charset=utf-8", b"a%5Bb%5D=1&a%5Bb%5D=true", f"{URLENCODED};charset=utf-8"),
+    ],
+)
+def test_a_form_is_what_its_content_type_says(declared: str, content: bytes, sent: str) -> None:
+    encoded, suggested = encode_data(FormData([("a[b]", 1), ("a[b]", True)]), declared, None)
+    assert (encoded, choose_content_type(declared, suggested)) == (content, sent)
+
+
+@pytest.mark.parametrize("declared", [None, "multipart/form-data", "text/plain", OCTETS])
+@pytest.mark.parametrize("make", [lambda: FormData({"a": "x"}), lambda: {"a": "x"}, lambda: [("a", "x")]])
+def test_a_form_is_multipart_otherwise(declared: str | None, make: Any) -> None:
+    data = make()
+    encoded, suggested = encode_data(data, declared, None)
+    if not isinstance(data, FormData) and declared != "multipart/form-data":
+        assert suggested == JSON
+        return
+    sent = choose_content_type(declared, suggested)
+    start, _, boundary = sent.partition("; boundary=")
+    assert start == "multipart/form-data"
+    assert encoded == (
+        f'--{boundary}\r\nContent-Disposition: form-data; name="a"\r\n\r\nx\r\n--{boundary}--\r\n'.encode()
+    )
+
+
+def test_a_declared_boundary_is_used_and_its_content_type_sent() -> None:
+    declared = 'multipart/form-data; charset=utf-8; boundary="b 1"'
+    for data in (FormData({"a": "x"}), {"a": "x"}):
+        encoded, suggested = encode_data(data, declared, None)
+        assert encoded.startswith(b"--b 1\r\n")
+        assert choose_content_type(declared, suggested) == declared
+
+
+def test_structures_become_forms_by_axios_s_walk(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"content")
+    declared = "multipart/form-data; boundary=x"
+
+    def names_of(content: bytes) -> list[bytes]:
+        return [line.split(b'"')[1] for line in content.split(b"\r\n") if line.startswith(b"Content-Disposition")]
+
+    data = {"a": {"b": [1, 2]}, "tags": ["x", "y"], "none": None}
+    assert names_of(encode_data(data, declared, None)[0]) == [b"a[b][0]", b"a[b][1]", b"tags[]", b"tags[]"]
+    assert names_of(encode_data(data, declared, None, {"dots": True, "indexes": None})[0]) == [
+        *(b"a.b.0", b"a.b.1", b"tags", b"tags")
+    ]
+    assert names_of(encode_data([{"a": 1}, "x"], declared, None)[0]) == [b"0[a]", b"1"]
+    assert names_of(encode_data(Line(Point(1), "é"), declared, None)[0]) == [b"start[x]", b"label"]
+    assert encode_data(Line(Point(1), "é"), URLENCODED, None)[0] == b"start%5Bx%5D=1&label=%C3%A9"
+    body, _ = encode_data({"file": path}, declared, None)
+    assert isinstance(body, MultipartBody)
+    assert b"content\r\n--x--\r\n" in b"".join(pieces_of(body))
+
+
+@dataclass
+class Line:
+    start: Point
+    label: str
+
+
+@pytest.mark.parametrize("declared", [URLENCODED, "multipart/form-data"])
+def test_what_is_no_structure_is_sent_as_ever_whatever_form_is_declared(declared: str) -> None:
+    for data, content, suggested in [(5, b"5", JSON), ("a=1", b"a=1", TEXT), (b"--x", b"--x", OCTETS)]:
+        assert encode_data(data, declared, None) == (content, suggested)
+        assert choose_content_type(declared, suggested) == declared
+
+
+@pytest.mark.parametrize(("declared", "message"), [(JSON, r"data\.doc.*no JSON form"), (URLENCODED, r"form\.doc is a")])
+def test_files_in_a_form_that_is_not_multipart_are_refused(tmp_path: Path, declared: str, message: str) -> None:
+    with pytest.raises(AtomHTTPOptionError, match=message) as caught:
+        encode_data(FormData({"doc": tmp_path / "a"}), declared, None)
+    assert caught.value.code == "ERR_BAD_OPTION_VALUE"
+
+
+def test_a_form_as_json() -> None:
+    form = FormData({"a[]": "1"})
+    assert encode_json(form) == b'{"a":["1"]}'
+    assert encode_json(form, repr) == b"{'a': ['1']}"
+    assert encode_data(form, JSON, repr) == (b"{'a': ['1']}", JSON)
+
+
+def test_an_unknown_serializer_option_is_refused() -> None:
+    for data in ({"a": [1]}, {"a": "x"}):
+        with pytest.raises(AtomHTTPOptionError, match="did you mean dots") as caught:
+            encode_form(data, {"dot": True})
+        assert caught.value.code == "ERR_BAD_OPTION"
 
 
 @pytest.mark.parametrize(
@@ -160,6 +302,9 @@ def test_forms(form: Any, content: bytes) -> None:
         ("a.tar.gz", OCTETS),
         ("a.unknown-thing", OCTETS),
         ("a", OCTETS),
+        ("data:text/html,x", OCTETS),
+        ("data:a/b\r\nX-Injected: y,z", OCTETS),
+        ("/dir/a.png", "image/png"),
         (None, OCTETS),
         (5, OCTETS),
     ],
@@ -351,6 +496,78 @@ class Pipe(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         return self._content.readinto(buffer)
+
+
+class Asynchronous:
+    """Can be read and iterated over, both asynchronously: as streams of aiohttp and anyio are."""
+
+    async def read(self, size: int = -1) -> bytes:
+        raise AssertionError("not asked for")
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return generate_async()
+
+
+def test_what_reads_asynchronously_is_iterated_over() -> None:
+    body, content_type = encode_data(Asynchronous(), None, None)
+    assert (body.length, content_type) == (None, OCTETS)
+    assert b"".join(pieces_of(body)) == b"abc"
+
+
+def test_a_buffered_file_of_the_caller_s_is_read_block_by_block_at_its_own_position(tmp_path: Path) -> None:
+    path = tmp_path / "large"
+    content = bytes(range(256)) * (BLOCK // 256) + b"rest"
+    path.write_bytes(content)
+    with path.open("r+b") as file:
+        file.seek(3)
+        body, _ = encode_data(file, None, None)
+        first, second = body.open(), body.open()
+        for reader in (first, second):
+            reader._driver = FakeDriver()
+        mixed = [run(reader.read()) for _ in range(3) for reader in (first, second)]
+    assert b"".join(mixed[0::2]) == b"".join(mixed[1::2]) == content[3:]
+
+
+def test_a_file_in_memory_is_read_without_a_thread() -> None:
+    driver = FakeDriver()
+    body, _ = encode_data(io.BytesIO(b"x" * (BLOCK + 1)), None, None)
+    assert [len(piece) for piece in pieces_of(body, driver)] == [BLOCK, 1]
+    assert driver.blocking == 0
+
+
+@pytest.mark.parametrize("mode", ["rb", "r+b"])
+def test_a_file_that_was_closed_before_or_while_it_is_sent(path: Path, mode: str) -> None:
+    file = path.open(mode)
+    body, _ = encode_data(file, None, None)
+    body.bind(FakeDriver(), None)
+    reader = body.open()
+    file.close()
+    with pytest.raises(AtomHTTPOptionError, match="data: the file was closed while it was being sent"):
+        run(reader.read())
+    with pytest.raises(AtomHTTPOptionError, match="data: the file has been closed"):
+        body.open()
+
+
+def test_an_error_closes_what_we_opened_for_who_iterates(path: Path) -> None:
+    body = FileBody.from_path(path, exact=True)
+    path.write_bytes(b"short")
+    body.bind(FakeDriver(), None)
+    reader = body.open()
+    with pytest.raises(AtomHTTPOptionError, match="5 bytes less"):
+        run(_pieces(reader))
+    assert reader._file.closed  # type: ignore[attr-defined]
+
+
+def test_a_file_that_cannot_seek_to_its_end_is_read_as_far_as_it_goes() -> None:
+    class Endless(io.BytesIO):
+        def seek(self, position: int, whence: int = 0) -> int:
+            if whence:
+                raise io.UnsupportedOperation
+            return super().seek(position)
+
+    body, _ = encode_data(Endless(b"content"), None, None)
+    assert (body.length, body.replayable) == (None, True)
+    assert pieces_of(body) == pieces_of(body) == [b"content"]
 
 
 class OnlyRead:

@@ -33,7 +33,7 @@ class Driver(Protocol):
         now: the clock, in seconds; every time in the engine is read from it.
         waiter: makes a Waiter.
         pool_scope: drivers with the same scope may hand connections to each other (synchronous units do).
-        users: how many pools are open on it.
+        users: how many pools are open on it, and calls that may open one.
         thread: the identifier of the thread that it waits in.
     """
 
@@ -55,6 +55,20 @@ class Driver(Protocol):
 
     def disarm(self) -> None:
         """No timer is left."""
+
+    def join(self) -> None:
+        """Somebody relies on it; pairs with `leave`."""
+        self.users += 1
+
+    def leave(self) -> None:
+        """One user fewer."""
+        self.users -= 1
+        self.retire_unused()
+
+    def retire_unused(self) -> None:
+        """Retires when nobody relies on it and nothing is registered."""
+        if not self.users and not self.reactor.handler_count:
+            self.retire()
 
     def retire(self) -> None:
         """No pool uses it any more, and nothing is registered: let go of what the system gave."""
@@ -80,5 +94,36 @@ class Driver(Protocol):
         """Serves what is ready, and lets others run, in the middle of work that never has to wait."""
         self.reactor.run_ready()
 
+    async def sleep(self, seconds: float) -> None:
+        """Waits `seconds` by the driver's clock: never less, and up to 1/32 s more. 0 or less: not at all."""
+        if seconds <= 0:
+            return
+        alarm = _Alarm(self.waiter())
+        timers = self.reactor.timers
+        # A driver whose last pool is closed meanwhile must not retire: nobody would serve its timers.
+        self.join()
+        try:
+            timers.add(alarm, self.now() + seconds)
+            await alarm.waiter
+        finally:
+            timers.discard(alarm)
+            if timers.next_due() is None:
+                self.disarm()
+            self.leave()
+
     async def foreign(self, awaitable: Awaitable[T], due: float | None) -> T:
         """Awaits what belongs to the caller, until `due` at the latest (then: the built-in TimeoutError)."""
+
+
+class _Alarm:
+    """Completes a waiter when its time has come."""
+
+    __slots__ = ("slot", "waiter")
+
+    def __init__(self, waiter: Waiter) -> None:
+        self.waiter = waiter
+        self.slot: Any = None
+
+    def expire(self, now: float) -> None:
+        if not self.waiter.done():
+            self.waiter.set_result(None)

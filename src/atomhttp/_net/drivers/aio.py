@@ -9,11 +9,14 @@ import os
 import select
 import threading
 import time
-from collections.abc import Awaitable, Callable, Generator
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from functools import partial
+from inspect import isawaitable
 from typing import Any, TypeVar
 
 from atomhttp._net.drivers import Driver, Waiter
+from atomhttp._net.drivers.together import close_coroutines, collect_tasks, refusal
 from atomhttp._net.pollers import build_nested_poller
 from atomhttp._net.reactor import Reactor
 
@@ -34,14 +37,18 @@ def current() -> AsyncioDriver:
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
-        raise RuntimeError(
-            "AtomHTTP needs a running event loop, and none runs here: await it from a coroutine, or use SyncAtomHTTP"
-        ) from None
+        raise _no_loop() from None
     driver = _drivers.get(loop)
     if driver is None:
         _sweep()
         driver = _drivers[loop] = AsyncioDriver(loop)
     return driver
+
+
+def _no_loop() -> RuntimeError:
+    return RuntimeError(
+        "AtomHTTP needs a running event loop, and none runs here: await it from a coroutine, or use SyncAtomHTTP"
+    )
 
 
 def _sweep() -> None:
@@ -336,6 +343,177 @@ class _PollerThread:
                 self._run_ready()
         finally:
             self._served.set()
+
+
+# Many at once
+
+
+async def run_all(
+    tasks: Any, limit: int | None, return_exceptions: bool, give_up: Callable[[Any], Awaitable[None]]
+) -> list[Any]:
+    """Awaits `tasks` together; `AtomHTTP.all` says how.
+
+    Args:
+        give_up: what is done with the results there were when the whole of it fails: nobody else will see them.
+    """
+    items = collect_tasks(tasks, limit, return_exceptions)
+    return await _Together(items, limit, return_exceptions).run(give_up)
+
+
+class _Together:
+    """The tasks of one `all`: futures are the caller's and only waited for, everything else is started here.
+
+    All that is decided is decided in `run`, by the task that awaits it. What is called when a future is done counts,
+    and wakes that task when there may be something to decide.
+    """
+
+    def __init__(self, items: list[Any], limit: int | None, return_exceptions: bool) -> None:
+        self._items = items
+        self._limit = limit
+        self._return_exceptions = return_exceptions
+        # By identity: what was given twice runs once, and its result stands in both places (as with asyncio.gather).
+        self._waiting: deque[Awaitable[Any]] = deque({id(item): item for item in items if isawaitable(item)}.values())
+        self._left = len(self._waiting)
+        self._futures: dict[int, asyncio.Future[Any]] = {}
+        self._theirs: list[asyncio.Future[Any]] = []
+        self._started: list[asyncio.Future[Any]] = []
+        self._running: set[asyncio.Future[Any]] = set()
+        self._failed: asyncio.Future[Any] | None = None
+        self._waker: asyncio.Future[None] | None = None
+        # `run` is being closed where it waits: it must not wait again.
+        self._closed = False
+
+    async def run(self, give_up: Callable[[Any], Awaitable[None]]) -> list[Any]:
+        """What came of each, in order."""
+        try:
+            self._join_futures()
+            # Taken once: what is started later must not see less, or more, than what is started now.
+            context = contextvars.copy_context()
+            while True:
+                self._start(context)
+                if self._failed is not None:
+                    self._failed.result()
+                if not self._left:
+                    return [self._outcome(item) for item in self._items]
+                await self._wait()
+        except BaseException:
+            self._let_go()
+            if not self._closed:
+                await self._settle(give_up)
+            raise
+        finally:
+            # An error refers to the frames that it has passed through, and through them to all this.
+            self._items, self._futures, self._theirs, self._started = [], {}, [], []
+            self._failed = None
+
+    # Beginning
+
+    def _join_futures(self) -> None:
+        """Begins to wait for what runs already: it counts for no limit, so it need not wait for its turn."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            raise _no_loop() from None
+        waiting, self._waiting = self._waiting, deque()
+        for awaitable in waiting:
+            if not asyncio.isfuture(awaitable):
+                self._waiting.append(awaitable)
+        for future in filter(asyncio.isfuture, waiting):
+            if future.get_loop() is not loop:
+                raise refusal("all: tasks", "futures of the running event loop, and one belongs to another", future)
+            self._futures[id(future)] = future
+            self._theirs.append(future)
+            self._watch(future)
+
+    def _start(self, context: contextvars.Context) -> None:
+        """Starts what the limit allows."""
+        while self._waiting and self._failed is None and (self._limit is None or len(self._running) < self._limit):
+            awaitable = self._waiting[0]
+            coroutine = awaitable if isinstance(awaitable, Coroutine) else _await(awaitable)
+            try:
+                task = context.copy().run(asyncio.create_task, coroutine)
+            except BaseException:
+                coroutine.close()
+                raise
+            self._waiting.popleft()
+            self._futures[id(awaitable)] = task
+            self._started.append(task)
+            self._running.add(task)
+            self._watch(task)
+
+    def _watch(self, future: asyncio.Future[Any]) -> None:
+        # An eager task may have ended before there is a chance to ask for being called.
+        if future.done():
+            self._on_done(future)
+        else:
+            future.add_done_callback(self._on_done)
+
+    # Waiting
+
+    def _on_done(self, future: asyncio.Future[Any]) -> None:
+        self._left -= 1
+        self._running.discard(future)
+        # Asked for in any case: asyncio reports errors that nobody has asked for.
+        failed = future.cancelled() or future.exception() is not None
+        if failed and self._failed is None and not self._return_exceptions:
+            self._failed = future
+        waker = self._waker
+        if waker is not None and not waker.done() and (self._failed or self._waiting or not self._running):
+            waker.set_result(None)
+
+    async def _wait(self) -> None:
+        self._waker = asyncio.get_running_loop().create_future()
+        try:
+            await self._waker
+        except GeneratorExit:
+            self._closed = True
+            raise
+        finally:
+            self._waker = None
+
+    # Ending
+
+    def _outcome(self, item: Any) -> Any:
+        future = self._futures.get(id(item))
+        if future is None:
+            return item
+        try:
+            return future.exception() or future.result()
+        except asyncio.CancelledError as error:
+            return error
+
+    def _let_go(self) -> None:
+        """Ends what was started, and has nothing more to do with the rest."""
+        close_coroutines(self._waiting)
+        self._waiting.clear()
+        for future in self._theirs:
+            future.remove_done_callback(self._on_done)
+        self._cancel()
+
+    def _cancel(self) -> None:
+        for task in list(self._running):
+            if not task.get_loop().is_closed():
+                task.cancel()
+
+    async def _settle(self, give_up: Callable[[Any], Awaitable[None]]) -> None:
+        """Waits until all that was started has ended."""
+        cancelled: asyncio.CancelledError | None = None
+        while self._running:
+            try:
+                await self._wait()
+            except asyncio.CancelledError as error:
+                # Handed on, for those that did not heed the first one; but none is left alone for it.
+                cancelled = error
+                self._cancel()
+        for task in self._started:
+            if not task.cancelled() and task.exception() is None:
+                await give_up(task.result())
+        if cancelled is not None:
+            raise cancelled
+
+
+async def _await(awaitable: Awaitable[T]) -> T:
+    return await awaitable
 
 
 def _forget_after_fork() -> None:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+import types
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
+from contextvars import Context, copy_context
+from functools import partial
 from threading import get_ident
 from typing import Any, TypeVar
 
 from atomhttp._net.drivers import Driver
-from atomhttp._net.pollers import build_plain_poller
-from atomhttp._net.reactor import Reactor
-from atomhttp._net.timers import FewTimers
+from atomhttp._net.pollers import build_nested_poller, build_plain_poller
+from atomhttp._net.reactor import BATCH, Reactor
+from atomhttp._net.timers import FewTimers, TimerWheel
 
 T = TypeVar("T")
+D = TypeVar("D", bound="BlockingDriver")
+_logger = logging.getLogger("atomhttp.connection")
 
 # Every unit of one client may use every connection of it: they share one pool.
 SHARED_SCOPE = "synchronous"
@@ -56,14 +63,17 @@ class BlockingDriver(Driver):
     """A unit: one reactor, borrowed by one call (or one `all`) at a time."""
 
     clock = staticmethod(time.monotonic)
-    waiter = BlockingWaiter
+    waiter: Callable[[], BlockingWaiter] = BlockingWaiter
 
     def __init__(self) -> None:
         self.now: Callable[[], float] = type(self).clock
         # The thread that has borrowed it.
         self.thread = get_ident()
         self.pool_scope: object = SHARED_SCOPE
-        self.reactor = Reactor(build_plain_poller(), self, FewTimers)
+        self.reactor = self._build_reactor()
+
+    def _build_reactor(self) -> Reactor:
+        return Reactor(build_plain_poller(), self, FewTimers)
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Runs `coroutine` to its end.
@@ -87,10 +97,7 @@ class BlockingDriver(Driver):
                     # KeyboardInterrupt while waiting: the coroutine learns of it where it waits, and closes up.
                     error = interrupt
             elif waiter is not None:
-                error = RuntimeError(
-                    f"a synchronous client cannot wait for {type(waiter).__module__}.{type(waiter).__qualname__}: "
-                    "it has no event loop; use AtomHTTP for callbacks and bodies that await"
-                )
+                error = _foreign_error(waiter)
 
     # The reactor waits by itself here: there is nothing to tell an event loop.
 
@@ -122,6 +129,214 @@ class BlockingDriver(Driver):
         return await awaitable
 
 
+def _foreign_error(awaited: object) -> RuntimeError:
+    return RuntimeError(
+        f"a synchronous client cannot wait for {type(awaited).__module__}.{type(awaited).__qualname__}: "
+        "it has no event loop; use AtomHTTP for callbacks and bodies that await"
+    )
+
+
+# Many at once
+
+
+class QueuedWaiter(BlockingWaiter):
+    """A waiter of one coroutine among many: completed, it puts that on the queue of those that can go on."""
+
+    runner: Runner | None = None
+
+    def __init__(self, ready: deque[Runner]) -> None:
+        self._ready = ready
+
+    def set_result(self, result: Any) -> None:
+        super().set_result(result)
+        self._hand_on()
+
+    def set_exception(self, error: BaseException) -> None:
+        super().set_exception(error)
+        self._hand_on()
+
+    def _hand_on(self) -> None:
+        # Once: being completed again must not wake it from what it waits for next.
+        runner, self.runner = self.runner, None
+        if runner is not None:
+            self._ready.append(runner)
+
+
+class Runner:
+    """A coroutine on its way, in a context of its own as a task would be."""
+
+    __slots__ = ("context", "coroutine", "error", "place")
+
+    def __init__(self, place: int, coroutine: Coroutine[Any, Any, Any], context: Context) -> None:
+        self.place = place
+        self.coroutine = coroutine
+        self.context = context
+        # What it finds at its await instead of a result.
+        self.error: BaseException | None = None
+
+
+class ManyDriver(BlockingDriver):
+    """A unit that runs many coroutines at once, on the thread that asks for it.
+
+    Nobody looks through those that wait: the reactor completes waiters, and each puts its coroutine on the queue. The
+    poller and the timers are those of an event loop, whose cost does not grow with what is registered either.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ready: deque[Runner] = deque()
+        self.waiter = partial(QueuedWaiter, self.ready)
+
+    def _build_reactor(self) -> Reactor:
+        return Reactor(build_nested_poller(), self, TimerWheel)
+
+    async def breathe(self) -> None:
+        await _pause()
+
+    def run_many(
+        self,
+        starts: Sequence[Callable[[BlockingDriver], Coroutine[Any, Any, Any]]],
+        limit: int | None = None,
+        return_exceptions: bool = False,
+        give_up: Callable[[Any], None] = lambda result: None,
+    ) -> list[Any]:
+        """Runs the coroutine of every `start(self)` to its end, at most `limit` at once; their results, in order.
+
+        With `return_exceptions` an Exception is a result. Without, the first one ends the others and is raised; a
+        BaseException does so in any case.
+
+        Args:
+            give_up: what is done with the results there were when the whole of it fails: nobody else will see them.
+        """
+        return _Together(self, starts, limit, return_exceptions).run(give_up)
+
+
+@types.coroutine
+def _pause() -> Generator[None, None, None]:
+    yield
+
+
+class _Together:
+    """The coroutines of one `run_many`."""
+
+    def __init__(
+        self,
+        driver: ManyDriver,
+        starts: Sequence[Callable[[BlockingDriver], Coroutine[Any, Any, Any]]],
+        limit: int | None,
+        return_exceptions: bool,
+    ) -> None:
+        self._driver = driver
+        self._ready = driver.ready
+        self._waiting = deque(enumerate(starts))
+        self._limit = len(starts) if limit is None else limit
+        self._return_exceptions = return_exceptions
+        self._results: list[Any] = [None] * len(starts)
+        # In the order in which they began.
+        self._running: dict[Runner, None] = {}
+
+    def run(self, give_up: Callable[[Any], None]) -> list[Any]:
+        ready, wait = self._ready, self._driver.reactor.wait
+        try:
+            while True:
+                self._start()
+                # Those that are put on the queue meanwhile come after the sockets have had their turn.
+                for _ in range(len(ready)):
+                    self._step(ready.popleft())
+                if not self._running and not self._waiting:
+                    return self._results
+                wait(0.0 if ready or self._may_start else -1.0)
+        except BaseException:
+            self._end(give_up)
+            raise
+        finally:
+            # Errors among them refer to the frames that they have passed through, and through them to all this.
+            self._results = []
+
+    @property
+    def _may_start(self) -> bool:
+        return bool(self._waiting) and len(self._running) < self._limit
+
+    def _start(self) -> None:
+        """Starts what the limit allows, as many as the poller reports at once: the sockets are not to wait for long."""
+        for _ in range(BATCH):
+            if not self._may_start:
+                return
+            place, start = self._waiting.popleft()
+            context = copy_context()
+            try:
+                runner = Runner(place, context.run(start, self._driver), context)
+            except Exception as failure:
+                if not self._return_exceptions:
+                    raise
+                self._results[place] = failure
+            else:
+                self._running[runner] = None
+                self._step(runner)
+
+    def _step(self, runner: Runner) -> None:
+        """Runs a coroutine up to its next wait."""
+        error, runner.error = runner.error, None
+        try:
+            if error is None:
+                awaited = runner.context.run(runner.coroutine.send, None)
+            else:
+                awaited = runner.context.run(runner.coroutine.throw, error)
+        except StopIteration as stop:
+            del self._running[runner]
+            self._results[runner.place] = stop.value
+        except Exception as failure:
+            del self._running[runner]
+            if not self._return_exceptions:
+                raise
+            self._results[runner.place] = failure
+        else:
+            if type(awaited) is QueuedWaiter:
+                awaited.runner = runner
+                return
+            if awaited is not None:
+                runner.error = _foreign_error(awaited)
+            self._ready.append(runner)
+
+    def _end(self, give_up: Callable[[Any], None]) -> None:
+        """Closes what is under way, each coroutine where it waits: there its connection is given back or closed."""
+        interrupt: BaseException | None = None
+        for runner in list(self._running):
+            try:
+                runner.context.run(runner.coroutine.close)
+            except Exception:
+                # What made us end is what the caller is told of.
+                _logger.debug("a call that was broken off failed as well", exc_info=True)
+            except BaseException as error:
+                interrupt = error
+        self._running.clear()
+        self._ready.clear()
+        for result in self._results:
+            give_up(result)
+        if interrupt is not None:
+            raise interrupt
+
+
+def run_awaitable(awaitable: Awaitable[T]) -> T:
+    """The result of what a callback gave, awaited without an event loop.
+
+    Raises:
+        RuntimeError: it awaited something that needs one.
+    """
+    unit = BlockingDriver()
+    try:
+        return unit.run(_await(awaitable))
+    finally:
+        unit.reactor.close_all()
+
+
+async def _await(awaitable: Awaitable[T]) -> T:
+    return await awaitable
+
+
+# Units
+
+
 class Units:
     """The units of one synchronous client: as many as calls run at once, kept for the next.
 
@@ -133,6 +348,7 @@ class Units:
         self._drop = drop
         self._lock = threading.Lock()
         self._free: list[BlockingDriver] = []
+        self._free_for_many: list[ManyDriver] = []
         self.closed = False
 
     def run(self, start: Callable[[BlockingDriver], Coroutine[Any, Any, T]]) -> T:
@@ -147,23 +363,51 @@ class Units:
         try:
             result = unit.run(start(unit))
         except Exception:
-            self._give_back(unit)
+            self._give_back(unit, self._free)
             raise
         except BaseException:
             self._drop(unit.reactor)
             unit.reactor.close_all()
             raise
-        self._give_back(unit)
+        self._give_back(unit, self._free)
         return result
 
-    def _give_back(self, unit: BlockingDriver) -> None:
+    def run_many(
+        self,
+        starts: Sequence[Callable[[BlockingDriver], Coroutine[Any, Any, Any]]],
+        limit: int | None,
+        return_exceptions: bool,
+        give_up: Callable[[Any], None],
+    ) -> list[Any]:
+        """`ManyDriver.run_many` on a borrowed unit; as for `run`, an interrupt is the end of that."""
+        try:
+            unit = self._free_for_many.pop()
+            if unit.reactor.closed:
+                unit = ManyDriver()
+        except IndexError:
+            unit = ManyDriver()
+        unit.thread = get_ident()
+        try:
+            results = unit.run_many(starts, limit, return_exceptions, give_up)
+        except Exception:
+            self._give_back(unit, self._free_for_many)
+            raise
+        except BaseException:
+            self._drop(unit.reactor)
+            unit.reactor.close_all()
+            raise
+        self._give_back(unit, self._free_for_many)
+        return results
+
+    def _give_back(self, unit: D, free: list[D]) -> None:
         if self.closed:
             unit.reactor.let_go()
         else:
-            self._free.append(unit)
+            free.append(unit)
 
     def close(self) -> None:
         """Closes the free units; those in use follow when they come back."""
         self.closed = True
-        while self._free:
-            self._free.pop().reactor.let_go()
+        for free in (self._free, self._free_for_many):
+            while free:
+                free.pop().reactor.let_go()

@@ -1,0 +1,188 @@
+"""One request, one response: the innermost step of the chain, around which the policies stand.
+
+It hands the request to the adapter, repeats it where that is safe, meters what goes out, and reads what comes back:
+whole, decoded and under its limits, or left open for a consumer who wants it piece by piece.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeAlias
+
+from atomhttp._adapters.base import Adapter, AdapterResponse
+from atomhttp._body.meter import Meter, MeteredBody, Throttle
+from atomhttp._model.request import Request
+from atomhttp._pipeline.attempt import Attempt
+from atomhttp._pipeline.content import Codings, ContentReader, read_all, too_large
+from atomhttp._pipeline.redirects import leads_on
+from atomhttp._pipeline.resend import check_resend
+from atomhttp._pipeline.response import Response, is_accepted
+from atomhttp._redact import redact_url
+from atomhttp.errors import AtomHTTPError, AtomHTTPTimeoutError
+
+# What the policies wrap: sends a request, brings back its response. Content that is not to be streamed has been read.
+Send: TypeAlias = Callable[[Request], Awaitable[Response[Any]]]
+
+# As much of a response that nobody will read is read to keep its connection; what is longer is cut off with it.
+DRAINED: Final = 64 * 1024
+# How much of a refused response is read for its error, unless maxContentLength says otherwise.
+REFUSED: Final = 1024 * 1024
+
+
+class Exchange:
+    """What the sends of one call share: the adapter, and the record of its attempts.
+
+    Attributes:
+        wait: seconds that the next attempt was waited for.
+    """
+
+    __slots__ = ("_adapter", "_attempts", "_driver", "wait")
+
+    def __init__(self, adapter: Adapter, driver: Any) -> None:
+        self._adapter = adapter
+        self._driver = driver
+        self._attempts: list[Attempt] = []
+        self.wait = 0.0
+
+    @property
+    def attempts(self) -> tuple[Attempt, ...]:
+        """What has been sent so far."""
+        return tuple(self._attempts)
+
+    def record(self, request: Request, began: float, status: int | None, code: str | None) -> None:
+        """One more attempt has come to its end: by this status, or by an error of this code."""
+        number, url, elapsed = len(self._attempts) + 1, redact_url(request.url), self._driver.now() - began
+        self._attempts.append(Attempt(number, url, status, code, self.wait, elapsed))
+        self.wait = 0.0
+
+    def record_failure(self, request: Request, began: float, error: AtomHTTPError) -> None:
+        """One more attempt has failed."""
+        if error.request is None:
+            error.request = request
+        self.record(request, began, None, error.code)
+
+    async def send(self, request: Request) -> Response[Any]:
+        """Sends `request` once; see `Send`."""
+        self._meter_upload(request)
+        began = self._driver.now()
+        try:
+            raw = await self._adapter.send(request)
+        except AtomHTTPError as error:
+            self.record_failure(request, began, error)
+            check_resend(request, error)
+            return await self.send(request)
+        return await self.receive(raw, request, began)
+
+    async def receive(self, raw: AdapterResponse, request: Request, began: float) -> Response[Any]:
+        """The response that the adapter has brought for `request`."""
+        try:
+            response = await self._take_in(raw, request)
+        except AtomHTTPError as error:
+            self.record_failure(request, began, error)
+            raise
+        self.record(request, began, response.status, None)
+        return response
+
+    def _meter_upload(self, request: Request) -> None:
+        outline = request.outline
+        if outline.on_upload_progress is None and outline.upload_rate is None:
+            return
+        if request.has_body and not isinstance(request.body, MeteredBody):
+            body: Any = request.body
+            request.body = metered = MeteredBody(body, outline.on_upload_progress, outline.upload_rate)
+            metered.bind(self._driver, request.deadline)
+
+    async def _take_in(self, raw: AdapterResponse, request: Request) -> Response[Any]:
+        response = Response.received(raw, request, b"")
+        try:
+            if leads_on(response, request.outline):
+                await self._discard_redirect(raw, request)
+            elif type(raw.body) is bytes and not request.outline.streaming:
+                self._take(raw, request, response)
+            else:
+                await self._read(raw, request, response)
+        except BaseException as error:
+            # What is left of it will not be read.
+            getattr(raw.body, "close", _nothing)()
+            now = self._driver.now()
+            if type(error) is TimeoutError and request.deadline is not None and now >= request.deadline:
+                # A callback of the caller's was being waited for.
+                limit = request.outline.timeout.total or 0.0
+                began = request.deadline - limit
+                raise AtomHTTPTimeoutError.passed(limit, now - began, "body", request.url) from error
+            raise
+        return response
+
+    def _take(self, raw: AdapterResponse, request: Request, response: Response[Any]) -> None:
+        codings = Codings(raw, request.outline.method, request.outline.decompress)
+        response.content = codings.decode(raw.body)
+        response.undecoded = codings.unknown
+
+    async def _read(self, raw: AdapterResponse, request: Request, response: Response[Any]) -> None:
+        """Content that comes in pieces: read under the limit, or made ready to be handed on as a stream."""
+        outline = request.outline
+        codings = Codings(raw, outline.method, outline.decompress)
+        limit = outline.max_content_length
+        reader = ContentReader(raw, codings, -1, *self._build_meters(raw, request, codings))
+        response.undecoded = codings.unknown
+        if outline.response_type == "stream":
+            response.unread = reader
+            return
+        # Asked before its content is waited for: it may never end.
+        response.accepted = is_accepted(outline.validate_status, raw.status)
+        self._bind(raw.body, request)
+        if not response.accepted:
+            await self.read_refused(reader, response)
+            return
+        if reader.exceeds(limit):
+            raise too_large(limit, raw.content_length or 0)
+        response.content, truncated = await read_all(reader, self._driver, limit)
+        if truncated:
+            raise too_large(limit, limit + 1)
+
+    def _build_meters(
+        self, raw: AdapterResponse, request: Request, codings: Codings
+    ) -> tuple[Meter | None, Throttle | None]:
+        outline, meter, throttle = request.outline, None, None
+        # A stream's plain timeout bounds the gaps, and ends where the consumer begins.
+        is_open = outline.response_type == "stream" and outline.timeout.stream_gap is not None
+        due = None if is_open else request.deadline
+        if outline.on_download_progress is not None:
+            total = (raw.content_length or 0) if codings.has_content else 0
+            meter = Meter(outline.on_download_progress, total, self._driver, due, upload=False)
+        if outline.download_rate is not None:
+            throttle = Throttle(outline.download_rate, self._driver, due)
+        return meter, throttle
+
+    async def _discard_redirect(self, raw: AdapterResponse, request: Request) -> None:
+        """The content of a redirect is nobody's; it is limited all the same, and never decoded."""
+        limit = request.outline.max_content_length
+        codings = Codings(raw, request.outline.method, decompress=False)
+        reader = ContentReader(raw, codings, limit)
+        self._bind(raw.body, request)
+        size = await reader.drain(self._driver, DRAINED)
+        if 0 <= limit < size:
+            raise too_large(limit, size)
+
+    async def discard(self, response: Response[Any]) -> None:
+        """Nobody will read `response`: lets go of what it holds."""
+        if response.unread is not None:
+            self._bind(response.unread.body, response.request)
+            await response.unread.drain(self._driver, DRAINED)
+
+    async def read_refused(self, reader: ContentReader, response: Response[Any]) -> None:
+        """The beginning of a response whose status is refused: it says why."""
+        limit = response.request.outline.max_content_length
+        self._bind(reader.body, response.request)
+        most = limit if limit >= 0 else REFUSED
+        response.content, response.truncated = await read_all(reader, self._driver, most)
+
+    def _bind(self, body: Any, request: Request) -> None:
+        """It is read for a call that waits for all of it: the call's deadline holds."""
+        bound = getattr(body, "bound", None)
+        if bound is not None:
+            bound(request.deadline)
+
+
+def _nothing() -> None:
+    """For bodies that hold nothing."""
