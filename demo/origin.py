@@ -102,7 +102,7 @@ class Connection(asyncio.Protocol):
         self._greetings: dict[bytes, bytes] = {}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport  # type: ignore[assignment]
+        self.transport = transport  # type: ignore[assignment]  # the loop makes a Transport for a server
         self._connections.add(self)
 
     def connection_lost(self, error: Exception | None) -> None:

@@ -27,17 +27,18 @@ def is_secret_name(name: str) -> bool:
 
 
 def redact_url(url: str) -> str:
-    """`url` without userinfo and without the values of query parameters that have secret names."""
+    """`url` without userinfo, without fragment (it is never sent, and OAuth's tokens stand there), and without the
+    values of query parameters that have secret names."""
 
     def mask(pair: re.Match[str]) -> str:
         return f"{pair[1]}={REDACTED}" if is_secret_name(unquote_plus(pair[1])) else pair[0]
 
-    return _QUERY_PAIR.sub(mask, _USERINFO.sub("", url))
+    return _QUERY_PAIR.sub(mask, _USERINFO.sub("", url.partition("#")[0]))
 
 
 def redact_fields(fields: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Header fields with secret values masked."""
-    return [(name, REDACTED if is_secret_name(name) else value) for name, value in fields]
+    """Header fields with secret values masked, those in URLs (Location, Link, Referer) too."""
+    return [(name, redact_value(name, value)) for name, value in fields]
 
 
 def redact_value(name: str, value: Any) -> Any:  # noqa: PLR0911  # one return a kind of value

@@ -105,6 +105,8 @@ class SharedOptions(TypedDict, total=False):
     response_encoding: str | None
     responseEncoding: str | None
     transitional: Mapping[str, bool] | None
+    with_credentials: bool
+    withCredentials: bool
     socket_path: AnyPath | None
     socketPath: AnyPath | None
     allowed_socket_paths: AnyPath | Iterable[AnyPath] | None

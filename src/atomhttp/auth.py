@@ -18,8 +18,8 @@ class AuthFlow(Protocol):
     """An exchange with the server, as a generator without I/O (httpx's shape).
 
     `auth_flow(request)` may change `request.headers`, yields the request to send, is given the response (its content
-    read), and may yield another request. What it returns without yielding again, the last response, is the call's.
-    It runs on the origin that the call names; a redirect to another origin goes without.
+    read, unless it is to be streamed), and may yield another request. What it returns without yielding again, the last
+    response, is the call's. It runs on the origin that the call names; a redirect to another origin goes without.
 
     An attribute `requires_body = True` asks for the content as bytes in `request.body`, whatever the caller gave.
     """
@@ -38,6 +38,8 @@ def _check(what: str, value: object) -> str:
         raise AtomHTTPOptionError(f"{what}: expected str, got {type(value).__name__}", "ERR_BAD_OPTION_VALUE")
     if any(ord(char) < 32 or ord(char) == 127 for char in value):
         raise AtomHTTPOptionError(f"{what}: control characters are not allowed", "ERR_BAD_OPTION_VALUE")
+    if any("\ud800" <= char <= "\udfff" for char in value):
+        raise AtomHTTPOptionError(f"{what}: lone surrogates are no Unicode text", "ERR_BAD_OPTION_VALUE")
     return value
 
 
@@ -61,6 +63,9 @@ class BasicAuth:
         object.__setattr__(self, "password", _check("password", password))
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise _unchangeable(self)
+
+    def __delattr__(self, name: str) -> NoReturn:
         raise _unchangeable(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -96,6 +101,9 @@ class BearerAuth:
         object.__setattr__(self, "token", _check("token", token))
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise _unchangeable(self)
+
+    def __delattr__(self, name: str) -> NoReturn:
         raise _unchangeable(self)
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -210,7 +210,7 @@ class AtomHTTP(ClientBase, AsyncVerbs):
 
     if not TYPE_CHECKING:  # their types are those of AsyncVerbs
 
-        async def request(self, method=None, url=None, *extra, config=None, **options):
+        async def request(self, method=None, url=None, /, *extra, config=None, **options):
             """Sends a request: `request(config)`, or `request(method, url, **options)`. Every verb comes through here.
 
             Raises:

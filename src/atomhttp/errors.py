@@ -41,6 +41,10 @@ class AtomHTTPError(Exception):
     """
 
     codes: ClassVar[tuple[str, ...]] = ("ERR_NETWORK",)
+    # What the adapter had received when it failed, until the pipeline makes a response of it.
+    received: Any = None
+    # Raised by a function of the caller's: nothing is retried for it.
+    from_caller: bool = False
     # Whether the content of its response is in its pickle.
     _keeps_content: ClassVar[bool] = True
 

@@ -45,7 +45,7 @@ class SyncAtomHTTP(ClientBase, SyncVerbs):
 
     if not TYPE_CHECKING:  # their types are those of SyncVerbs
 
-        def request(self, method=None, url=None, *extra, config=None, **options):
+        def request(self, method=None, url=None, /, *extra, config=None, **options):
             """Sends a request: `request(config)`, or `request(method, url, **options)`. Every verb comes through here.
 
             Raises:

@@ -1,4 +1,4 @@
-"""Every test here that asks for `api` or `client` runs three times: see `flavours`."""
+"""Every test here that asks for `api` or `client` runs in each flavour: see `flavours`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,29 @@ import pytest
 from contract.flavours import FLAVOURS, Api
 from support.origin import Answer, Origin, Received
 
+# Policies stand above the drivers and know no event loop: a second one would run the same lines once more.
+ABOVE_THE_LOOPS = frozenset(
+    (
+        "test_auth",
+        "test_interceptors",
+        "test_limits",
+        "test_part_two",
+        "test_redirect_leaks",
+        "test_redirects",
+        "test_retry",
+        "test_transformers",
+    )
+)
 
-@pytest.fixture(params=FLAVOURS)
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "api" in metafunc.fixturenames:
+        above = metafunc.module.__name__.rpartition(".")[2] in ABOVE_THE_LOOPS
+        flavours = [flavour for flavour in FLAVOURS if not above or flavour != "uvloop"]
+        metafunc.parametrize("api", flavours, indirect=True)
+
+
+@pytest.fixture
 def api(request: pytest.FixtureRequest) -> Api:
     """Clients of one flavour, and how its tests run."""
     return Api(request.param)

@@ -18,6 +18,7 @@ import pytest
 
 from atomhttp import AtomHTTPOptionError
 from contract.flavours import Api
+from support.naming import described
 from support.origin import Origin
 
 JSON = "application/json"
@@ -126,7 +127,7 @@ async def test_an_empty_body_that_was_given_is_sent(client: Any, origin: Origin)
         ({"a": object()}, "a"),
         ({"a": 1j}, "a"),
     ],
-    ids=str,
+    ids=described,
 )
 @pytest.mark.parametrize("option", ["data", "json"])
 async def test_what_json_cannot_hold_is_refused_with_its_path(client: Any, data: Any, path: str, option: str) -> None:
@@ -162,7 +163,7 @@ async def test_json_forces_json(client: Any, origin: Origin, value: Any, body: b
         ([("a", "1"), ("a", "ü")], b"a=1&a=%C3%BC"),
         ({"a": "&="}, b"a=%26%3D"),
     ],
-    ids=str,
+    ids=described,
 )
 async def test_form_is_sent_urlencoded(client: Any, origin: Origin, form: Any, body: bytes) -> None:
     await client.post(f"{origin.url}/echo", form=form)

@@ -9,6 +9,7 @@ import pytest
 import atomhttp
 from atomhttp import AtomHTTPOptionError, Headers
 from contract.flavours import Api
+from support.naming import described
 from support.origin import Origin
 
 
@@ -151,7 +152,7 @@ async def test_what_is_no_field_name_is_refused(client: Any, origin: Origin, nam
         {"Content-Length": ["5", "6"]},
         {"Connection": "upgrade"},
     ],
-    ids=str,
+    ids=described,
 )
 async def test_framing_headers_are_refused(client: Any, origin: Origin, headers: Any) -> None:
     with pytest.raises(AtomHTTPOptionError) as caught:

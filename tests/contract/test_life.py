@@ -29,6 +29,7 @@ from atomhttp import (
     Timeout,
 )
 from contract.flavours import Api, AwaitableClient, collect, entered, wait
+from support.naming import described
 from support.nginx import JSON, Nginx
 from support.origin import Origin
 from support.peer import Peer, expect_end, expect_head, send
@@ -258,7 +259,7 @@ TWINS = [copy.copy, copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value
         BasicAuth("user", "pw"),
         BearerAuth("t"),
     ],
-    ids=repr,
+    ids=described,
 )
 def test_headers_timeouts_and_auth_objects_survive(twin: Any, value: Any) -> None:
     copied = twin(value)

@@ -28,6 +28,7 @@ SAMPLES: dict[str, Any] = {
     "retry_config": {"max_retries": 1},
     "max_rate": (1000.0, 2000.0),
     "form_serializer": {"dots": True},
+    "with_credentials": True,
     "base_url": "http://service.test",
     "response_type": "text",
     "validate_status": True,

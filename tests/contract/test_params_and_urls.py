@@ -9,6 +9,7 @@ import pytest
 
 from atomhttp import AtomHTTPOptionError, AtomHTTPURLError
 from contract.flavours import Api
+from support.naming import described
 from support.origin import Origin
 
 
@@ -27,7 +28,7 @@ from support.origin import Origin
         ({"a": "ü&=+"}, "a=%C3%BC%26%3D%2B"),
         ({}, ""),
     ],
-    ids=str,
+    ids=described,
 )
 async def test_params_become_a_query(client: Any, origin: Origin, params: Any, query: str) -> None:
     await client.get(f"{origin.url}/echo", params=params)

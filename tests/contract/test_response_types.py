@@ -14,6 +14,7 @@ import pytest
 
 from atomhttp import AtomHTTPDecodeError
 from contract.flavours import Api
+from support.naming import described
 from support.nginx import BLOB, JSON, TEXT, Nginx
 from support.origin import Origin
 
@@ -211,7 +212,7 @@ async def test_a_type_decodes_dates_uuids_and_decimals(client: Any, answer: Any)
         (int, b"12345678901234567890123", 12345678901234567890123),
         (str, b'{"id": 1}', '{"id": 1}'),
     ],
-    ids=str,
+    ids=described,
 )
 async def test_a_type_decodes_2xx_bodies_into_it(client: Any, answer: Any, type_: Any, body: bytes, data: Any) -> None:
     response = await client.get(answer(body, JSON_TYPE), response_type=type_)
@@ -228,7 +229,7 @@ async def test_a_type_decodes_2xx_bodies_into_it(client: Any, answer: Any, type_
         (ItemStruct, b"no json", "ItemStruct"),
         (ItemStruct, b"", "empty"),
     ],
-    ids=str,
+    ids=described,
 )
 async def test_a_mismatch_names_the_path(client: Any, answer: Any, type_: Any, body: bytes, path: str) -> None:
     with pytest.raises(AtomHTTPDecodeError, match=path) as caught:

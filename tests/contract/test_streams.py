@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import atomhttp
-from atomhttp import AtomHTTP, AtomHTTPClosedError, AtomHTTPLimitError, AtomHTTPNetworkError
+from atomhttp import AtomHTTP, AtomHTTPClosedError, AtomHTTPLimitError, AtomHTTPNetworkError, AtomHTTPOptionError
 from contract.flavours import Api, close, collect, each, entered, wait
 from support.nginx import BIG_SIZE, BLOB, Nginx
 from support.origin import Origin, pattern
@@ -294,3 +294,12 @@ def test_a_stream_belongs_to_the_loop_that_made_it() -> None:
         with pytest.raises(RuntimeError, match="another event loop"):
             second.run(response.data.read())
         first.run(client.close())
+
+
+async def test_text_and_json_of_a_stream_say_how_to_read_it(client: Any, origin: Origin) -> None:
+    response = await client.get(f"{origin.url}/bytes/5", response_type="stream")
+    with pytest.raises(AtomHTTPOptionError, match=r"response\.text: this response is a stream"):
+        _ = response.text
+    with pytest.raises(AtomHTTPOptionError, match=r"response\.json\(\)"):
+        response.json()
+    await wait(response.data.read())

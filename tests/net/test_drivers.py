@@ -479,18 +479,24 @@ async def test_a_sleeper_outlasts_the_last_client(loop_kind: str, origin: Origin
     assert driver.is_closed(), "it was the last one that needed it"
 
 
-async def test_a_call_whose_interceptor_waits_outlasts_the_last_client(loop_kind: str, origin: Origin) -> None:
-    """The driver was chosen before the interceptor ran, and no pool of the call's own was open yet."""
+@pytest.mark.parametrize("place", ["interceptor", "transformer", "auth"])
+async def test_a_call_that_waits_for_the_callers_code_outlasts_the_last_client(
+    loop_kind: str, origin: Origin, place: str
+) -> None:
+    """The driver was chosen before that code ran, and no pool of the call's own was open yet."""
     other, waiting, go_on = AtomHTTP(base_url=origin.url), asyncio.Event(), asyncio.Event()
     await other.get("/bytes/1")
 
-    async def wait(config: Any) -> None:
+    async def wait(given: Any) -> Any:
         waiting.set()
         await go_on.wait()
+        return given
 
+    options: Any = {"transformer": {"transform_request": wait}, "auth": {"auth": wait}}
     async with AtomHTTP(base_url=origin.url) as client:
-        client.interceptors.use(wait)
-        call = asyncio.create_task(client.get("/bytes/1"))
+        if place == "interceptor":
+            client.interceptors.use(wait)
+        call = asyncio.create_task(client.get("/bytes/1", **options.get(place, {})))
         await waiting.wait()
         await other.close()
         go_on.set()

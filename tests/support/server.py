@@ -108,6 +108,11 @@ class LocalServer:
         wrapped.do_handshake()
         return wrapped
 
+    @property
+    def threads(self) -> list[threading.Thread]:
+        """The server's own."""
+        return list(self._threads)
+
     def _start(self, target: Callable[..., None], *args: object) -> None:
         name = f"{type(self).__name__}-{len(self._threads)}"
         thread = threading.Thread(target=target, args=args, name=name, daemon=True)

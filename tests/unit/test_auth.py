@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import copy
 import pickle
+from collections.abc import Generator
 from typing import Any
 
 import pytest
 
-from atomhttp.auth import BasicAuth, BearerAuth
+from atomhttp.auth import AuthFlow, BasicAuth, BearerAuth, check_auth, is_flow
 from atomhttp.errors import AtomHTTPOptionError
 
 
@@ -68,3 +69,93 @@ def test_copies_are_equal_and_reprs_hide_secrets(auth: Any) -> None:
     assert "canary" not in repr(auth)
     assert auth != type(auth)(*["other"] * (2 if isinstance(auth, BasicAuth) else 1))
     assert auth != "canary"
+
+
+@pytest.mark.parametrize("text", ["\ud800canary", "canary\udfff"])
+def test_lone_surrogates_are_refused(text: str) -> None:
+    for build in (lambda text: BasicAuth(text, "p"), lambda text: BasicAuth("u", text), BearerAuth):
+        with pytest.raises(AtomHTTPOptionError, match="surrogates") as caught:
+            build(text)
+        assert caught.value.code == "ERR_BAD_OPTION_VALUE"
+        assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize("auth", [BasicAuth("user", "p"), BearerAuth("t")])
+def test_they_do_not_change(auth: Any) -> None:
+    name = type(auth).__slots__[0]
+    for change in (lambda: setattr(auth, name, "x"), lambda: delattr(auth, name), lambda: setattr(auth, "new", "x")):
+        with pytest.raises(AttributeError, match="does not change"):
+            change()
+    assert auth == type(auth)(*(getattr(auth, name) for name in reversed(type(auth).__slots__)))
+
+
+class Named(BasicAuth):
+    """A kind of the caller's own."""
+
+
+def test_a_subclass_stays_one_in_a_pickle() -> None:
+    twin = pickle.loads(pickle.dumps(Named("u", "p")))
+    assert (type(twin), twin) == (Named, Named("u", "p"))
+
+
+class Flow:
+    def auth_flow(self, request: Any) -> Generator[Any, Any, None]:
+        yield request
+
+
+class Fields:
+    def get_header(self) -> dict[str, str]:
+        return {}
+
+
+def function(request: Any) -> Any:
+    return request
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (None, None),
+        (("u", "p"), BasicAuth("u", "p")),
+        (["u", "p"], BasicAuth("u", "p")),
+        ({"username": "u", "password": "p"}, BasicAuth("u", "p")),
+        ({"password": "p", "username": "u"}, BasicAuth("u", "p")),
+    ],
+)
+def test_what_the_option_becomes(given: Any, kept: Any) -> None:
+    assert check_auth("auth", given) == kept
+
+
+@pytest.mark.parametrize("given", [BasicAuth("u", "p"), BearerAuth("t"), Flow(), Fields(), function, Flow().auth_flow])
+def test_objects_and_functions_are_kept_as_they_are(given: Any) -> None:
+    assert check_auth("auth", given) is given
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ("u:canary", "str"),
+        (b"canary", "bytes"),
+        (5, "int"),
+        ((), "tuple"),
+        (("u",), "tuple"),
+        (("u", "p", "canary"), "tuple"),
+        ({"username": "canary"}, "dict"),
+        ({"username": "u", "password": "canary", "more": "x"}, "dict"),
+        (BasicAuth, "the class BasicAuth"),
+        (Flow, "the class Flow"),
+        (object(), "object"),
+    ],
+)
+def test_what_the_option_refuses(given: Any, named: str) -> None:
+    with pytest.raises(AtomHTTPOptionError, match=f"auth: expected BasicAuth.*got {named}$") as caught:
+        check_auth("auth", given)
+    assert caught.value.code == "ERR_BAD_OPTION_VALUE"
+    assert "canary" not in str(caught.value)
+
+
+def test_what_takes_part_in_the_exchange() -> None:
+    assert all(map(is_flow, (Flow(), function)))
+    assert not any(map(is_flow, (None, BasicAuth("u", "p"), BearerAuth("t"), Fields())))
+    assert isinstance(Flow(), AuthFlow)
+    assert not isinstance(BasicAuth("u", "p"), AuthFlow)

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from atomhttp.errors import AtomHTTPOptionError
 from atomhttp.form_data import FormData, FormPart, form_to_json, to_form_data
+from support.naming import described
 
 
 class Colour(enum.Enum):
@@ -164,7 +165,7 @@ def test_repr_has_names_and_kinds_and_no_values(path: Path) -> None:
         *("text", "", 5, 2.5, True, False, 2**100, Decimal("1.10"), Colour.RED),
         *(date(2024, 1, 2), datetime(2024, 1, 2, tzinfo=UTC), uuid.UUID(int=1)),
     ],
-    ids=repr,
+    ids=described,
 )
 def test_single_values_are_plain_fields(value: Any) -> None:
     part = part_of(value)
@@ -289,7 +290,7 @@ class Named(io.BytesIO):
         self.name = name
 
 
-@pytest.mark.parametrize("name", [5, None, "", "<stdin>", "directory/", object()], ids=repr)
+@pytest.mark.parametrize("name", [5, None, "", "<stdin>", "directory/", object()], ids=described)
 def test_files_without_a_name_of_their_own(name: Any) -> None:
     assert part_of(Named(name)).filename == "blob"
     assert part_of(io.BytesIO(b"x")).filename == "blob"
@@ -474,7 +475,7 @@ def test_a_form_of_streams_cannot_be_pickled_and_says_what_to_do(path: Path, kin
         (["ab", "cd"], {}, [("0", "ab"), ("1", "cd")]),
         ({"raw": b"x", "on": date(2024, 1, 2)}, {}, [("raw", b"x"), ("on", date(2024, 1, 2))]),
     ],
-    ids=repr,
+    ids=described,
 )
 def test_nested_values(obj: Any, options: dict[str, Any], items: Any) -> None:
     assert FormData.from_dict(obj, **options).items() == items
@@ -594,7 +595,7 @@ def test_unknown_serializer_options() -> None:
         ([("__proto__[x]", "1"), ("__class__", "2")], {"__proto__": {"x": "1"}, "__class__": "2"}),
         ([("a[length]", "1"), ("a[__proto__]", "2")], {"a": {"length": "1", "__proto__": "2"}}),
     ],
-    ids=repr,
+    ids=described,
 )
 def test_a_form_as_nested_values(pairs: Any, nested: Any) -> None:
     form = FormData(pairs)

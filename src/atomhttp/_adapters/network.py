@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from typing import Any, Final
@@ -16,7 +17,7 @@ from atomhttp._net.pool import Pool, PoolLimits, closed_error
 from atomhttp._net.reactor import Reactor
 from atomhttp._wire.events import ResponseHead
 from atomhttp._wire.http1_writer import LAST_CHUNK, encode_chunk, encode_fields, encode_request_line
-from atomhttp.errors import AtomHTTPNetworkError, AtomHTTPOptionError
+from atomhttp.errors import AtomHTTPError, AtomHTTPNetworkError, AtomHTTPOptionError
 
 # Content up to this size is joined to its head: one write, one packet train.
 JOINED: Final = 256 * 1024
@@ -39,7 +40,6 @@ class HTTPAdapter:
     def __init__(self, limits: PoolLimits | None = None) -> None:
         self.limits = limits or PoolLimits()
         self.closed = False
-        self._lock = threading.Lock()
         # By driver; all units of synchronous clients share one scope. Never refers to this adapter.
         self._pools: dict[Any, Pool] = {}
         self._finalizer = weakref.finalize(self, _release_pools, self._pools)
@@ -94,7 +94,7 @@ class HTTPAdapter:
 
     def _sweep(self) -> None:
         """Closes the pools of event loops that are gone."""
-        with self._lock:
+        with _pools_lock:
             for scope, pool in list(self._pools.items()):
                 if pool.driver is not None and pool.driver.is_closed():
                     del self._pools[scope]
@@ -102,7 +102,7 @@ class HTTPAdapter:
 
     def _open_pool(self, driver: Driver) -> Pool:
         self._sweep()
-        with self._lock:
+        with _pools_lock:
             if self.closed:
                 raise closed_error()
             if driver.pool_scope not in self._pools:
@@ -124,13 +124,29 @@ class HTTPAdapter:
         raise TypeError("an adapter holds connections and cannot be copied or pickled: build one where it is needed")
 
 
-def _give_up(call: Call, pool: Pool, error: BaseException) -> None:
+def _give_up(call: NetworkResponse, pool: Pool, error: BaseException) -> None:
     """An exchange has failed, or nobody waits for it any more: its connection goes with it."""
     call.disarm()
     if call.connection is not None:
         call.connection.close()
+    if call.head is not None and isinstance(error, AtomHTTPError) and error.received is None:
+        error.received = call.break_off()
     if pool.closed and isinstance(error, AtomHTTPNetworkError):
         raise closed_error() from error
+
+
+# Taken when a pool is opened or swept, hardly ever: one for all adapters.
+_pools_lock = threading.Lock()
+
+
+def _renew_lock() -> None:
+    # Another thread of the parent may have held it when the process forked.
+    global _pools_lock
+    _pools_lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 def _release_pools(pools: dict[Any, Pool]) -> None:
@@ -340,6 +356,10 @@ class NetworkResponse(Call, AdapterResponse):
             self.connection.detach()
         return self
 
+    def break_off(self) -> AdapterResponse:
+        """What had come of a response when it ended in an error: its head."""
+        return AdapterResponse(self._head.status, self.headers, b"", self.reason, self.http_version)
+
     @property
     def http_version(self) -> str:  # type: ignore[override]  # read from the head when asked
         return self._head.http_version
@@ -356,7 +376,7 @@ class NetworkResponse(Call, AdapterResponse):
         return self._headers
 
     @property
-    def reason(self) -> str:  # type: ignore[override]
+    def reason(self) -> str:  # type: ignore[override]  # read from the head when asked
         return self._head.reason.decode("latin-1")
 
     @property
@@ -471,6 +491,12 @@ class NetworkBody:
     def broken(self) -> bool:
         """Whether it has ended by an error, or with its client: there is nothing left to close."""
         return self._call.error is not None
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether all of it has been read, or there was none: its connection has been given back."""
+        call = self._call
+        return call.ended and not call.chunks and not call.content
 
     def close_soon(self) -> None:
         """`close`, from whatever thread the garbage collector runs in."""

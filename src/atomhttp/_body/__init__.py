@@ -1,4 +1,4 @@
-"""Content: encoding what is sent, decoding what came. No socket, no clock.
+"""Content: encoding what is sent, decoding what came, measuring both. No socket, no clock.
 
-May import `_model` and `errors`, nothing else of ours.
+May import `_model`, `form_data`, `progress` and `errors`, nothing else of ours.
 """

@@ -148,7 +148,12 @@ def _decode_text(content: bytes, codec: str, errors: str) -> str:
 
 
 def decode_json_body(
-    content: bytes, content_type: str, *, strict: bool = False, decoder: Callable[[bytes], Any] | None = None
+    content: bytes,
+    content_type: str,
+    *,
+    strict: bool = False,
+    decoder: Callable[[bytes], Any] | None = None,
+    encoding: str | None = None,
 ) -> Any:
     """`response.data` of the response type "json", the default one.
 
@@ -157,6 +162,7 @@ def decode_json_body(
         content_type: the Content-Type field, "" for none.
         strict: raise when it is not JSON (axios's `transitional.silentJSONParsing: false`).
         decoder: the `jsonDecoder` option, called with the bytes; a ValueError from it means "not JSON".
+        encoding: the `responseEncoding` option, for what is not JSON in UTF-8.
 
     Returns:
         The value; for what is not JSON the text, or the bytes where the Content-Type or the bytes themselves say that
@@ -176,8 +182,8 @@ def decode_json_body(
             return value
         if not _is_bare(value) or is_json_type(content_type) or not content_type:
             return value
-        return _decode_other(content, content_type)
-    return _decode_refused(content, content_type, strict, decoder, problem)
+        return _decode_other(content, content_type, encoding)
+    return _decode_refused(content, content_type, strict, decoder, encoding, problem)
 
 
 def _is_bare(value: Any) -> bool:
@@ -185,10 +191,15 @@ def _is_bare(value: Any) -> bool:
 
 
 def _decode_refused(
-    content: bytes, content_type: str, strict: bool, decoder: Callable[[bytes], Any] | None, problem: ValueError
+    content: bytes,
+    content_type: str,
+    strict: bool,
+    decoder: Callable[[bytes], Any] | None,
+    encoding: str | None,
+    problem: ValueError,
 ) -> Any:
     """JSON in another charset (RFC 7159 still allowed UTF-16; servers say Latin-1), else not JSON."""
-    codec = _pick_charset(content, content_type, None)
+    codec = _pick_charset(content, content_type, encoding)
     if codec != "utf_8" and is_json_type(content_type):
         try:
             recoded = _decode_text(content, codec, "strict").encode()
@@ -197,14 +208,14 @@ def _decode_refused(
             problem = error
     if strict:
         raise AtomHTTPDecodeError(f"the body is not JSON: {problem}") from problem
-    return _decode_other(content, content_type)
+    return _decode_other(content, content_type, encoding)
 
 
-def _decode_other(content: bytes, content_type: str) -> str | bytes:
+def _decode_other(content: bytes, content_type: str, encoding: str | None) -> str | bytes:
     if is_binary_type(content_type):
         return content
     try:
-        return _decode_text(content, _pick_charset(content, content_type, None), "strict")
+        return _decode_text(content, _pick_charset(content, content_type, encoding), "strict")
     except ValueError:
         return content
 

@@ -118,7 +118,7 @@ _cached_decoder: Final = lru_cache(maxsize=256)(_build_typed_decoder)
 def _convert_custom(type_: type, value: Any) -> Any:
     """msgspec's `dec_hook`: a pydantic model inside a dataclass, a Struct, a list."""
     if _is_pydantic_model(type_):
-        return _load_by_pydantic(type_.model_validate, value)  # type: ignore[attr-defined]
+        return _load_by_pydantic(type_.model_validate, value)  # type: ignore[attr-defined]  # pydantic's own
     if isinstance(value, type_):
         return value
     raise ValueError(f"Expected `{type_.__name__}`, got `{kind_of(value)}`")

@@ -33,7 +33,7 @@ class Meter:
     Attributes:
         driver, due: may be replaced between two calls: a synchronous stream is read by one unit now, by another then.
 
-    What the callback raises passes through. So does the TimeoutError of `Driver.foreign` when `due` has come: only
+    What the callback raises passes through. When `due` has come there is a TimeoutError, the built-in one: only
     who holds the deadline can tell which limit passed in which phase, and makes the right error of it.
     """
 
@@ -71,6 +71,9 @@ class Meter:
             self._callback.finish()
 
     async def _report(self, count: int) -> None:
+        if self.due is not None and self.driver.now() >= self.due:
+            # Callbacks that block have used up the time, and nobody else has waited meanwhile.
+            raise TimeoutError("the deadline came between two progress callbacks")
         self._called = True
         self._loaded += count
         if self._speed is None:

@@ -301,12 +301,12 @@ class _FileBlocks(BodyReader):
         if self._has_descriptor:
             return os.pread(self._file.fileno(), size, self._position)  # type: ignore[arg-type]  # it has a length
         if self._position is None:
-            return self._file.read(size)  # type: ignore[no-any-return]
+            return self._file.read(size)  # type: ignore[no-any-return]  # a duck-typed file
         self._file.seek(self._position)
         block = self._file.read(size)
         if self._file.tell() != self._position + len(block):
             raise bad_content(f"{self._what}: the file was moved by somebody else while it was being sent")
-        return block  # type: ignore[no-any-return]
+        return block  # type: ignore[no-any-return]  # a duck-typed file
 
     def close(self) -> None:
         if self._close:

@@ -1,4 +1,4 @@
-"""Plain values: what a request, a response and their options are. No I/O, no coroutine.
+"""Plain values: what a request, a response and their options are. No I/O; one coroutine calls the caller's functions.
 
-May import `errors`, `types` and `_redact`, nothing else of ours.
+May import `errors`, `types`, `_redact` and the public values beside it (`auth`, `form_data`, `progress`).
 """

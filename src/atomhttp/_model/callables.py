@@ -6,6 +6,8 @@ import inspect
 from types import FunctionType, MethodType
 from typing import Any
 
+from atomhttp.errors import AtomHTTPError
+
 
 def required_positionals(function: Any, default: int) -> int:
     """How many positional arguments `function` cannot be called without; `default` when it does not tell (built-ins).
@@ -45,7 +47,12 @@ async def call_user(driver: Any, due: float | None, function: Any, *arguments: A
     Raises:
         TimeoutError: `due` came while it was awaited.
     """
-    result = function(*arguments)
-    if result is not None and inspect.isawaitable(result):
-        return await driver.foreign(result, due)
+    try:
+        result = function(*arguments)
+        if result is not None and inspect.isawaitable(result):
+            return await driver.foreign(result, due)
+    except AtomHTTPError as error:
+        # Of another call, or made by hand: it says nothing about the request under way.
+        error.from_caller = True
+        raise
     return result

@@ -302,7 +302,7 @@ class DefaultHeaders(Headers):
         layer = self._layers.get(method.lower())
         merged = self.common.concat(layer)
         merged.update(self)
-        return merged  # type: ignore[no-any-return]
+        return merged  # type: ignore[no-any-return]  # properties of lambdas are untyped
 
     def layered_copy(self, on_change: Callable[[], None] | None) -> DefaultHeaders:
         """An independent copy, layers included."""
@@ -335,7 +335,7 @@ class Defaults(_Options):
             if name == "headers":
                 headers.update(value)
             else:
-                setattr(self, name, _deep_copy(value, {}) if isinstance(value, (dict, list)) else value)
+                setattr(self, name, _deep_copy(value, {}) if type(value) in (dict, list) else value)
 
     def __setattr__(self, name: str, value: Any) -> None:
         option = find_option(name, self._table, self._where)
@@ -389,7 +389,7 @@ class Defaults(_Options):
         twin = Defaults.__new__(Defaults)
         for name, value in self.__dict__.items():
             if name not in ("_warned", "_told"):
-                twin.__dict__[name] = _deep_copy(value, {}) if isinstance(value, (dict, list)) else value
+                twin.__dict__[name] = _deep_copy(value, {}) if type(value) in (dict, list) else value
         twin.__dict__["headers"] = self.headers.layered_copy(twin.touch)
         twin.__dict__["_plan"] = None
         return twin

@@ -5,7 +5,7 @@ Every option has two spellings, Python's snake_case (its `name` in here) and axi
 
 from __future__ import annotations
 
-import difflib
+import codecs
 import os
 import re
 import ssl
@@ -17,6 +17,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from atomhttp._model.form_serializer import check_form_serializer
 from atomhttp._model.headers import Headers
+from atomhttp._model.params import build_params_serializer
 from atomhttp._model.rate import check_rate
 from atomhttp._model.retry_config import check_retry_config
 from atomhttp._model.timeout import Timeout
@@ -95,6 +96,13 @@ def _text_or_none(name: str, value: Any) -> Any:
     return value
 
 
+def _charset_or_none(name: str, value: Any) -> Any:
+    try:
+        return None if value is None else codecs.lookup(value) and value
+    except (LookupError, TypeError, ValueError):
+        raise bad_value(name, value, "the name of a charset, such as 'latin-1', or None") from None
+
+
 def _flag(name: str, value: Any) -> bool:
     if not isinstance(value, bool):
         raise bad_value(name, value, "True or False")
@@ -137,7 +145,12 @@ def _seconds(name: str, value: Any) -> float | None:
 
 def _timeout(name: str, value: Any) -> Any:
     Timeout.of(value)
-    return value
+    return read_only(value)
+
+
+def read_only(value: Any) -> Any:
+    """A mapping that cannot be changed: configs share their client's, and a change in place would reach other calls."""
+    return MappingProxyType(dict(value)) if isinstance(value, Mapping) else value
 
 
 def _headers(name: str, value: Any) -> Any:
@@ -152,6 +165,15 @@ def _params(name: str, value: Any) -> Any:
         return [(key, item) for key, item in value]
     except (TypeError, ValueError):
         raise bad_value(name, value, "a mapping, (name, value) pairs or str") from None
+
+
+def _params_serializer(name: str, value: Any) -> Any:
+    build_params_serializer(value)
+    return read_only(value)
+
+
+def _form_serializer(name: str, value: Any) -> Any:
+    return read_only(check_form_serializer(name, value))
 
 
 def _mapping_or_none(name: str, value: Any) -> Any:
@@ -256,8 +278,7 @@ def _transitional(name: str, value: Any) -> Any:
         if key not in ("silentJSONParsing", "clarifyTimeoutError", "forcedJSONParsing"):
             raise AtomHTTPOptionError(f"transitional: unknown key {key!r}", "ERR_BAD_OPTION")
         _flag(f"transitional.{key}", item)
-    # Read-only: configs share the client's, and a change in place would go unnoticed.
-    return None if value is None else MappingProxyType(dict(value))
+    return read_only(value)
 
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -374,9 +395,18 @@ OPTIONS: Final[tuple[Option, ...]] = (
         unit="bytes",
     ),
     Option("decompress", "bool", True, _flag, "decode gzip, deflate, br and zstd content"),
-    Option("response_encoding", "str or None", None, _text_or_none, "the charset of text, whatever the response says"),
+    Option(
+        "response_encoding", "str or None", None, _charset_or_none, "the charset of text, whatever the response says"
+    ),
     Option(
         "transitional", "mapping", None, _transitional, "axios's switches, of which `silentJSONParsing=False` is heeded"
+    ),
+    Option(
+        "with_credentials",
+        "bool",
+        False,
+        _flag,
+        "a browser's switch, accepted for users of axios and of 1.x; without effect",
     ),
     Option("socket_path", "path or None", None, _socket_path, "the unix socket to connect to instead of TCP"),
     Option(
@@ -396,8 +426,14 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option("adapter", "adapter or None", None, _adapter, "what sends requests; None: the network"),
     Option("meta", "mapping", None, _mapping_or_none, "the caller's own marks, kept on `config.meta`", merge="deep"),
     Option("allow_absolute_urls", "bool", True, _flag, "False: refuse a URL outside `baseURL`"),
-    Option("params_serializer", "callable, mapping or None", None, _anything, "how `params` become a query string"),
-    Option("form_serializer", "mapping or None", None, check_form_serializer, "how nested values become form fields"),
+    Option(
+        "params_serializer",
+        "callable, mapping or None",
+        None,
+        _params_serializer,
+        "how `params` become a query string",
+    ),
+    Option("form_serializer", "mapping or None", None, _form_serializer, "how nested values become form fields"),
     Option("json_encoder", "callable(value) -> bytes or str", None, _callable_or_none, "encodes JSON bodies"),
     Option("json_decoder", "callable(bytes) -> any", None, _callable_or_none, "decodes JSON responses"),
     Option("max_connections", "int", 100, _positive, "open connections at the most, in each pool", scope="client"),
@@ -480,14 +516,16 @@ def find_option(name: object, table: Mapping[str, Option], where: str) -> Option
     """
     option = table.get(name)  # type: ignore[call-overload]  # any object may be looked up
     if option is not None:
-        return option  # type: ignore[no-any-return]
-    known = BY_NAME.get(name)  # type: ignore[call-overload]
+        return option  # type: ignore[no-any-return]  # as above
+    known = BY_NAME.get(name)  # type: ignore[call-overload]  # as above
     if known is not None:
         place = "a client (constructor or defaults)" if known.scope == "client" else "a call"
         raise AtomHTTPOptionError(f"{name}: belongs to {place}, not to {where}", "ERR_BAD_OPTION")
     hint = _ELSEWHERE.get(str(name))
     if hint is None:
-        close = difflib.get_close_matches(str(name), table, n=1, cutoff=0.6)
+        from difflib import get_close_matches  # only a mistake needs it
+
+        close = get_close_matches(str(name), table, n=1, cutoff=0.6)
         hint = close[0] if close else None
     suggestion = f"; did you mean {hint}?" if hint else ""
     if hint in _PLANNED or name in _PLANNED:

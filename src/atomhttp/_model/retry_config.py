@@ -31,7 +31,8 @@ class RetryPolicy:
         on_connect_error: whether a connection that could not be made is.
         respect_retry_after: whether the server's Retry-After is the shortest wait.
         max_retry_after: a server that wants more patience than this is not asked again; seconds.
-        attempt_timeout: how long one attempt may take, in seconds; None: as long as the call.
+        attempt_timeout: how long one attempt may take (a stream's: until its headers), in seconds; None or 0: as long
+            as the call.
         condition: called with (outcome, attempt), a Response or an exception: whether to try again, in place of the
             lists above.
         on_retry: called with a RetryInfo before each wait.
@@ -109,13 +110,15 @@ def _count(name: str, value: Any) -> int:
 def _seconds(name: str, value: Any) -> float:
     if isinstance(value, timedelta):
         value = value.total_seconds()
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < float("inf"):
+    # An int beyond that may be more than a float can hold.
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1e300:
         raise _bad(name, value, "seconds, 0 or more, or a timedelta")
     return float(value)
 
 
 def _seconds_or_none(name: str, value: Any) -> float | None:
-    return None if value is None else _seconds(name, value)
+    # 0 is no limit, as for `timeout`.
+    return None if value is None else _seconds(name, value) or None
 
 
 def _flag(name: str, value: Any) -> bool:
@@ -129,7 +132,7 @@ def _statuses(name: str, value: Any) -> frozenset[int]:
         value = [value]
     if isinstance(value, (str, bytes, Mapping)) or not hasattr(value, "__iter__"):
         raise _bad(name, value, "a list of status codes")
-    statuses = frozenset(value)
+    statuses = list(value)
     if not all(isinstance(status, int) and 100 <= status <= 999 for status in statuses):
         raise _bad(name, value, "status codes from 100 to 999")
     return frozenset(map(int, statuses))

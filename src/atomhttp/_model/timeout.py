@@ -66,7 +66,7 @@ class Timeout:
                     "ERR_BAD_OPTION",
                 )
             return cls(**value)
-        timeout = cls(value)
+        timeout = cls(_seconds("timeout", value))
         object.__setattr__(timeout, "stream_gap", timeout.total)
         return timeout
 

@@ -127,7 +127,8 @@ def append_query(url: str, query: str) -> str:
 def resolve_reference(base: Target, reference: str) -> Target:
     """Where a Location leads from `base` (RFC 9110 section 10.2.2); a fragment is inherited.
 
-    By string, as RFC 3986 section 5.2 joins; dot segments are left to the one parser.
+    By string, as RFC 3986 section 5.2 joins; dot segments are left to the one parser. What stays on the origin of an
+    `http+unix:` URL stays on its socket.
 
     Raises:
         AtomHTTPURLError: ERR_INVALID_URL.
@@ -139,7 +140,7 @@ def resolve_reference(base: Target, reference: str) -> Target:
         root = here.partition("?")[0]
         if reference.startswith("/"):
             root = here[: len(base.scheme) + 3] + base.authority
-        elif reference.startswith("#"):
+        elif not reference or reference.startswith("#"):
             root = here
         elif not reference.startswith("?"):
             root = root[: root.rindex("/") + 1]
@@ -150,7 +151,10 @@ def resolve_reference(base: Target, reference: str) -> Target:
         reference += f"#{fragment}"
     if reference[:10].lower().startswith("http+unix"):
         raise AtomHTTPURLError(f"{_shown(reference)}: only the caller may name a unix socket")
-    return parse_url(reference)
+    target = parse_url(reference)
+    if target.origin == base.origin:
+        target.socket_path = base.socket_path
+    return target
 
 
 def parse_url(url: str) -> Target:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import socket
 import ssl
 from collections.abc import Sequence
@@ -183,7 +184,11 @@ class _Race:
     def _error(self) -> AtomHTTPNetworkError:
         first = self._errors[0]
         code = errno.errorcode.get(first.errno or 0, "ERR_NETWORK")
-        problem = AtomHTTPNetworkError(f"cannot connect to {self._route.name} ({', '.join(self._tried)}): {code}", code)
+        # A name is shown with the addresses that it led to; an address says it all by itself.
+        name, tried = self._route.name, ", ".join(self._tried)
+        where = name if tried == name else f"{name} ({tried})"
+        reason = os.strerror(first.errno).lower() if first.errno else str(first)
+        problem = AtomHTTPNetworkError(f"cannot connect to {where}: {reason} ({code})", code)
         problem.__cause__ = first
         return problem
 

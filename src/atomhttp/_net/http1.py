@@ -53,7 +53,7 @@ class Owner(Protocol):
 
     def release(self, connection: Http1Connection) -> None: ...
     def forget(self, connection: Http1Connection) -> None: ...
-    def drop_idle(self, connection: Http1Connection) -> None: ...
+    def check_idle(self, connection: Http1Connection) -> None: ...
 
 
 class Http1Connection:
@@ -169,7 +169,10 @@ class Http1Connection:
     # One exchange
 
     def start(self, call: Call, method: str, data: bytes) -> None:
-        """Begins an exchange: `data` is the head, and the content when that is small and known."""
+        """Begins an exchange: `data` is the head, and the content when that is small and known.
+
+        The sending is that of `write`, written out: every request comes through here (0.15 µs).
+        """
         self.call = call
         call.connection = self
         self.served += 1
@@ -350,6 +353,7 @@ class Http1Connection:
             return
         now = call.driver.now()
         for event in self._engine.receive(data):
+            # `kind` says what it is, in one comparison instead of isinstance's call; type checkers cannot follow.
             kind = type(event)
             if kind is ResponseHead:
                 content = event.content  # type: ignore[union-attr]
@@ -452,7 +456,9 @@ class Http1Connection:
         if call is None:
             self.close()
         elif call.head is None and isinstance(error, ssl.SSLError):
-            self.fail(AtomHTTPTLSError(f"TLS failed: {(error.reason or str(error)).replace('_', ' ').lower()}"))
+            # The request may have been read, and done, before this.
+            reason = (error.reason or str(error)).replace("_", " ").lower()
+            self.fail(AtomHTTPTLSError(f"TLS failed: {reason}", request_sent="maybe"))
         else:
             self.fail(self._network_error(error, call))
 
@@ -520,6 +526,6 @@ class SharedHttp1Connection(Http1Connection):
     def on_ready(self, mask: int) -> None:
         call = self.call
         if call is None:
-            self._owner.drop_idle(self)
+            self._owner.check_idle(self)
         elif call.driver.thread == get_ident():
             super().on_ready(mask)

@@ -303,13 +303,23 @@ class Pool:
             self._serve_waiters()
 
     def drop_idle(self, connection: Http1Connection) -> None:
-        """An idle connection has something to read; if it is still idle, it is closed."""
+        """Closes a connection, if it is idle still."""
+        if self._take_idle(connection):
+            connection.close()
+
+    def check_idle(self, connection: Http1Connection) -> None:
+        """An idle connection is said to have something to read: if it is idle still, and has, it is closed."""
+        # The event may be a stale one, of an exchange that has ended in another thread meanwhile.
+        if self._take_idle(connection) and connection.is_usable(connection.idle_since):
+            self.release(connection)
+
+    def _take_idle(self, connection: Http1Connection) -> bool:
         with self._lock:
             try:
                 connection.bucket.idle.remove(connection)
             except ValueError:
-                return
-        connection.close()
+                return False
+        return True
 
     def forget(self, connection: Http1Connection) -> None:
         """The connection has closed."""

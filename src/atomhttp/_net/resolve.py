@@ -47,7 +47,7 @@ async def resolve(call: Call, host: str, port: int) -> Sequence[Address]:
             submit(lambda: _look_up(key))
             _in_flight[key] = [delivery]
     try:
-        return await call.wait_for(delivery.waiter)  # type: ignore[no-any-return]
+        return await call.wait_for(delivery.waiter)  # type: ignore[no-any-return]  # what `function` returned
     except socket.gaierror as error:
         code = _CODES.get(error.errno or 0, "ENOTFOUND")
         raise AtomHTTPNetworkError(f"{host}: cannot be resolved: {error.strerror}", code) from error

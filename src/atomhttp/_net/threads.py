@@ -109,7 +109,7 @@ async def run_blocking(driver: Driver, function: Callable[..., T], *arguments: A
             delivery.deliver(result, None)
 
     submit(job)
-    return await delivery.waiter  # type: ignore[no-any-return]
+    return await delivery.waiter  # type: ignore[no-any-return]  # what `function` returned
 
 
 def _forget_after_fork() -> None:

@@ -195,6 +195,7 @@ class TLSStream:
 
 _contexts: dict[tuple[Any, ...], ssl.SSLContext] = {}
 _contexts_lock = threading.Lock()
+MAX_CONTEXTS: Final = 100
 
 
 def build_context(verify: bool | str | ssl.SSLContext, cert: tuple[str, ...] | None) -> ssl.SSLContext:
@@ -211,6 +212,9 @@ def build_context(verify: bool | str | ssl.SSLContext, cert: tuple[str, ...] | N
     with _contexts_lock:
         context = _contexts.get(key)
         if context is None:
+            if len(_contexts) >= MAX_CONTEXTS:
+                # Rotated files leave contexts behind that nobody will ask for again: the oldest goes.
+                del _contexts[next(iter(_contexts))]
             context = _contexts[key] = _make_context(verify, cert)
         return context
 
@@ -253,14 +257,35 @@ def _stamp(path: str) -> tuple[int, int] | None:
     return (found.st_mtime_ns, found.st_size)
 
 
+# Codes of certificates whose issuer is not among those that are trusted.
+_UNKNOWN_ISSUER: Final = (
+    "DEPTH_ZERO_SELF_SIGNED_CERT",
+    "SELF_SIGNED_CERT_IN_CHAIN",
+    "UNABLE_TO_GET_ISSUER_CERT",
+    "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+    "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+)
+
+
 def tls_error(error: ssl.SSLError, host: str, port: int) -> AtomHTTPTLSError:
     """What OpenSSL's error means, with the name that was asked for."""
     where = f"{host}:{port}"
     if isinstance(error, ssl.SSLCertVerificationError):
         code = _VERIFY_CODES.get(error.verify_code, "ERR_TLS")
-        return AtomHTTPTLSError(f"the certificate of {where} was refused: {error.verify_message}", code)
+        hint = "; verify='ca.pem' trusts another authority" if code in _UNKNOWN_ISSUER else ""
+        return AtomHTTPTLSError(f"the certificate of {where} was refused: {error.verify_message}{hint}", code)
     if isinstance(error, ssl.SSLEOFError):
         return AtomHTTPTLSError(f"{where} ended the connection during the TLS handshake")
     reason = (error.reason or str(error)).replace("_", " ").lower()
     hint = " (is it a plain HTTP port?)" if error.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST") else ""
     return AtomHTTPTLSError(f"TLS with {where} failed: {reason}{hint}")
+
+
+def _renew_lock() -> None:
+    # Another thread of the parent may have held it when the process forked.
+    global _contexts_lock
+    _contexts_lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)

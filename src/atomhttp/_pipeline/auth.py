@@ -5,14 +5,15 @@ It runs for every hop on the call's own origin, after encoding; a redirect elsew
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from atomhttp._model.callables import call_user
 from atomhttp._model.request import Request
 from atomhttp._pipeline.resend import can_replay
 from atomhttp._pipeline.response import Response
-from atomhttp.errors import AtomHTTPOptionError
+from atomhttp.errors import AtomHTTPOptionError, AtomHTTPTimeoutError
 
 if TYPE_CHECKING:
     from atomhttp._pipeline.exchange import Exchange, Send
@@ -24,17 +25,35 @@ async def authenticate(send: Send, exchange: Exchange, driver: Any, request: Req
     if auth is None:
         return await send(request)
     if getattr(auth, "requires_body", False):
-        await _load_body(request)
+        with in_time(driver, request):
+            await _load_body(request)
     request = request.editable()
     if not hasattr(auth, "auth_flow"):
-        changed = await call_user(driver, request.deadline, auth, request)
+        with in_time(driver, request):
+            changed = await call_user(driver, request.deadline, auth, request)
         return await send(_check_request(request if changed is None else changed, auth))
     return await _run_flow(_start_flow(auth, request), send, exchange, request)
+
+
+@contextmanager
+def in_time(driver: Any, request: Request) -> Iterator[None]:
+    """Here the caller's own code is waited for: what outlasts the deadline is the call's timeout, not its own."""
+    try:
+        yield
+    except TimeoutError as error:
+        due, now, limit = request.deadline, driver.now(), request.outline.timeout.total or 0.0
+        if type(error) is not TimeoutError or due is None or now < due:
+            raise
+        passed = AtomHTTPTimeoutError.passed(limit, now - (due - limit), "headers", request.url)
+        passed.request = request
+        raise passed from error
 
 
 def _start_flow(auth: Any, request: Request) -> Generator[Any, Any, None]:
     flow = auth.auth_flow(request)
     if not hasattr(flow, "send") or not hasattr(flow, "throw") or hasattr(flow, "cr_frame"):
+        # A coroutine that nobody will await says so when it is forgotten.
+        getattr(flow, "close", _nothing)()
         raise AtomHTTPOptionError(
             f"auth: {type(auth).__name__}.auth_flow must be a generator function, it returned {type(flow).__name__}",
             "ERR_BAD_OPTION_VALUE",
@@ -52,18 +71,31 @@ async def _run_flow(flow: Generator[Any, Any, None], send: Send, exchange: Excha
         while True:
             response = await send(_check_request(hop, flow))
             try:
-                hop = flow.send(response)
-            except StopIteration:
+                hop = _next_request(flow, response)
+            except BaseException:
+                if response.unread is not None:
+                    response.unread.close()
+                raise
+            if hop is None:
                 return response
-            if hop.has_body and not can_replay(hop):
-                raise AtomHTTPOptionError(
-                    "auth: the server asks for more, and the body cannot be sent again (a stream, read once)",
-                    "ERR_BAD_OPTION_VALUE",
-                    response=response,
-                )
             await exchange.discard(response)
     finally:
         flow.close()
+
+
+def _next_request(flow: Generator[Any, Any, None], response: Response[Any]) -> Request | None:
+    """What `flow` makes of `response`; None: it is content with it."""
+    try:
+        hop = _check_request(flow.send(response), flow)
+    except StopIteration:
+        return None
+    if hop.has_body and not can_replay(hop):
+        raise AtomHTTPOptionError(
+            "auth: the server asks for more, and the body cannot be sent again (a stream, read once)",
+            "ERR_BAD_OPTION_VALUE",
+            response=response,
+        )
+    return hop
 
 
 def _check_request(given: Any, source: Any) -> Request:
@@ -86,4 +118,13 @@ async def _load_body(request: Request) -> None:
             pieces.append(piece)
     finally:
         reader.close()
-    request.body = b"".join(pieces)
+    body, declared = b"".join(pieces), request.outline.block.content_length
+    if declared not in (None, len(body)):
+        raise AtomHTTPOptionError(
+            f"headers: Content-Length is {declared}, the body has {len(body)} bytes", "ERR_BAD_OPTION_VALUE"
+        )
+    request.body = body
+
+
+def _nothing() -> None:
+    """For what has nothing to close."""

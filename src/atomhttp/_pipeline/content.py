@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Callable
 from typing import Any, Final
 
 from atomhttp._adapters.base import AdapterResponse
 from atomhttp._body.compression import Decoder, UnknownCodingError, build_decoder, decode_content, parse_codings
 from atomhttp._body.meter import Meter, Throttle
-from atomhttp.errors import AtomHTTPLimitError, AtomHTTPNetworkError
+from atomhttp._model.request import Request
+from atomhttp.errors import AtomHTTPError, AtomHTTPLimitError, AtomHTTPNetworkError, AtomHTTPTimeoutError
 
 # Answers that have no content, whatever their fields say (RFC 9110 sections 9.3.2, 15.3.5, 15.4.5).
 _NO_CONTENT: Final = frozenset((204, 304))
@@ -49,7 +50,8 @@ class ContentReader:
     """Reads a response's content piece by piece, decoded, and never more of it than `limit`.
 
     `limit` is -1 for none. Pieces are at most 64 KiB of decoded content, so that a compression bomb costs no more than
-    the limit and one piece. `meter` and `throttle` see the content as it was received, before decoding.
+    the limit and one piece. `meter` and `throttle` see the content as it was received, before decoding; `passed(due,
+    now)` makes the error for a deadline that comes while they make us wait.
     """
 
     __slots__ = (
@@ -59,10 +61,13 @@ class ContentReader:
         "_iterator",
         "_limit",
         "_meter",
+        "_passed",
         "_pieces",
+        "_rest",
         "_size",
         "_throttle",
         "finished",
+        "request",
     )
 
     def __init__(
@@ -72,11 +77,17 @@ class ContentReader:
         limit: int,
         meter: Meter | None = None,
         throttle: Throttle | None = None,
+        passed: Callable[[float, float], AtomHTTPTimeoutError] | None = None,
     ) -> None:
         self._decoder = codings.build_decoder()
         self._body: Any = raw.body
         self._meter = meter
         self._throttle = throttle
+        self._passed = passed
+        # What the content is of, for errors.
+        self.request: Request | None = None
+        # What was received and may not be handed on yet, for maxRate.
+        self._rest = b""
         self._iterator: Any = None
         self._size = 0
         self._pieces: Any = iter(())
@@ -111,8 +122,11 @@ class ContentReader:
             self._size += len(piece)
             if 0 <= self._limit < self._size:
                 raise too_large(self._limit, self._size)
-        except BaseException:
+        except BaseException as error:
             self.close()
+            if isinstance(error, AtomHTTPError) and self.request is not None:
+                error.request = error.request or self.request
+                error.config = error.config or self.request.config
             raise
         return piece
 
@@ -130,7 +144,10 @@ class ContentReader:
                     return bytes(piece)
             if self.finished:
                 return b""
-            received = await self._receive(driver)
+            received = self._rest or await self._receive(driver)
+            if self._throttle is not None:
+                # No more at once than it lets pass in half a second: what arrives in one piece must not come late.
+                received, self._rest = received[: self._throttle.piece], received[self._throttle.piece :]
             if self._meter is not None or self._throttle is not None:
                 await self._measure(len(received), driver)
             decoder = self._decoder
@@ -146,18 +163,25 @@ class ContentReader:
     async def _measure(self, count: int, driver: Any) -> None:
         """Content has been received; none at the end. A synchronous stream may be read in another unit each time."""
         meter, throttle = self._meter, self._throttle
-        if throttle is not None and count:
-            throttle.driver = driver
-            await throttle.spend(count)
-        if meter is not None:
-            meter.driver = driver
-            await (meter.add(count) if count else meter.finish())
+        try:
+            if throttle is not None and count:
+                throttle.driver = driver
+                await throttle.spend(count)
+            if meter is not None:
+                meter.driver = driver
+                await (meter.add(count) if count else meter.finish())
+        except TimeoutError as error:
+            due, now = (meter or throttle).due, driver.now()  # type: ignore[union-attr]  # one of them has raised it
+            if type(error) is not TimeoutError or self._passed is None or due is None or now < due:
+                # The caller's own.
+                raise
+            raise self._passed(due, now) from error
 
     async def _receive(self, driver: Any) -> bytes:
         """The next piece as the adapter gives it: its own kind of body, bytes, or any iterable."""
         body = self._body
         if hasattr(body, "read"):
-            return await body.read(driver)  # type: ignore[no-any-return]
+            return await body.read(driver)  # type: ignore[no-any-return]  # duck-typed: the network's body
         if isinstance(body, bytes):
             self._body = b""
             return body
@@ -191,10 +215,14 @@ class ContentReader:
                 self.close()
         return size
 
-    @property
-    def body(self) -> Any:
-        """The adapter's body that is read."""
-        return self._body
+    def bind(self, deadline: float | None) -> None:
+        """It is read for a call that waits for all of it: the call's deadline holds."""
+        bound = getattr(self._body, "bound", None)
+        if bound is not None:
+            bound(deadline)
+        for each in (self._meter, self._throttle):
+            if each is not None:
+                each.due = deadline
 
     def close(self) -> None:
         """Gives up the rest; without awaiting."""
@@ -209,7 +237,7 @@ class ContentReader:
     @property
     def is_open(self) -> bool:
         """Whether it still holds something that should be closed."""
-        return not self.finished and not getattr(self._body, "broken", False)
+        return not (self.finished or getattr(self._body, "broken", False) or getattr(self._body, "exhausted", False))
 
     def close_soon(self) -> None:
         """`close`, from any thread."""

@@ -24,7 +24,7 @@ from atomhttp._pipeline.response import Response, is_accepted, status_error
 from atomhttp._pipeline.retry import retry
 from atomhttp._pipeline.transforms import transform_request, transform_response
 from atomhttp._redact import redact_url
-from atomhttp.errors import AtomHTTPDecodeError, AtomHTTPError
+from atomhttp.errors import AtomHTTPDecodeError, AtomHTTPError, AtomHTTPTimeoutError
 
 _logger = logging.getLogger("atomhttp.request")
 
@@ -128,6 +128,10 @@ def _complete_error(error: AtomHTTPError, request: Request | None) -> None:
     if request is not None:
         error.request = error.request or request
         error.config = error.config or request.config
+        if error.received is not None and error.response is None:
+            # It had begun: what it said so far may explain why it broke off.
+            error.response = Response.received(error.received, error.request, b"")
+    error.received = None
     if not error.attempts and error.response is not None:
         error.attempts = error.response.attempts
 
@@ -138,19 +142,27 @@ async def _build_request(
     """A request that is not like an earlier one; transformRequest has its say before the clock starts."""
     built: RequestConfig = config if options is None else plan.build_config(method, url, config, options)
     try:
-        content = None
         if built.transform_request is not None:
-            driver.join()
-            try:
-                content = await transform_request(built, driver)
-            finally:
-                driver.leave()
-        request = plan.build_request(built, driver, driver.now(), content)
+            return await _transform(plan, built, driver)
+        request = plan.build_request(built, driver, driver.now())
     except AtomHTTPError as error:
         error.config = error.config or built
         raise
-    if content is None and config is None and options is not None:
+    if config is None and options is not None:
         plan.remember(request, options)
+    return request
+
+
+async def _transform(plan: Plan, built: RequestConfig, driver: Any) -> Request:
+    driver.join()
+    try:
+        content = await transform_request(built, driver)
+        request = plan.build_request(built, driver, driver.now(), content)
+    except BaseException:
+        driver.leave()
+        raise
+    # It stays: the adapter relies on it next, before anything is waited for.
+    driver.leave(stay=True)
     return request
 
 
@@ -192,10 +204,24 @@ async def _send_by_policies(
     except AtomHTTPError as error:
         error.attempts = exchange.attempts
         raise
+    except TimeoutError as error:
+        # The deadline ends the wait for the caller's own functions too; any other such error is theirs.
+        if type(error) is not TimeoutError or request.deadline is None or driver.now() < request.deadline:
+            raise
+        late = timeout_passed(request, driver.now())
+        late.attempts = exchange.attempts
+        raise late from error
     finally:
         driver.leave()
         # An error knows this frame: together they would wait for the garbage collector.
         failure = None
+
+
+def timeout_passed(request: Request, now: float) -> AtomHTTPTimeoutError:
+    """The error for a deadline that came while a function of the caller's was waited for."""
+    limit = request.outline.timeout.total or 0.0
+    elapsed = now - (request.deadline or now) + limit
+    return AtomHTTPTimeoutError.passed(limit, elapsed, "headers", request.url)
 
 
 async def _finish(response: Response[Any], exchange: Exchange, driver: Any, open_stream: OpenStream) -> Response[Any]:
@@ -212,9 +238,10 @@ async def _finish(response: Response[Any], exchange: Exchange, driver: Any, open
         if reader is not None:
             await exchange.read_refused(reader, response)
         _decode_response(response, outline, response.content)
-        for each in (*response.history, response):
-            # A response that is kept must not keep the event loop.
-            each.request.driver = None
+        # A response that is kept must not keep the event loop.
+        response.request.driver = None
+    for earlier in response.history:
+        earlier.request.driver = None
     functions = outline.transform_response
     if functions is not None:
         response.data = await transform_response(
@@ -282,4 +309,10 @@ def _decode_json(response: Response[Any]) -> Any:
         return None
     outline = response.request.outline
     strict = outline.strict_json and 200 <= response.status <= 299
-    return decode_json_body(response.content, response.content_type, strict=strict, decoder=outline.json_decoder)
+    return decode_json_body(
+        response.content,
+        response.content_type,
+        strict=strict,
+        decoder=outline.json_decoder,
+        encoding=outline.response_encoding,
+    )

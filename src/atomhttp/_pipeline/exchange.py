@@ -6,7 +6,9 @@ whole, decoded and under its limits, or left open for a consumer who wants it pi
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 from atomhttp._adapters.base import Adapter, AdapterResponse
@@ -25,6 +27,8 @@ Send: TypeAlias = Callable[[Request], Awaitable[Response[Any]]]
 
 # As much of a response that nobody will read is read to keep its connection; what is longer is cut off with it.
 DRAINED: Final = 64 * 1024
+# For so many seconds: a new connection takes no longer.
+PATIENCE: Final = 1.0
 # How much of a refused response is read for its error, unless maxContentLength says otherwise.
 REFUSED: Final = 1024 * 1024
 
@@ -34,15 +38,17 @@ class Exchange:
 
     Attributes:
         wait: seconds that the next attempt was waited for.
+        fresh: the next attempt is to have a new connection.
     """
 
-    __slots__ = ("_adapter", "_attempts", "_driver", "wait")
+    __slots__ = ("_adapter", "_attempts", "_driver", "fresh", "wait")
 
     def __init__(self, adapter: Adapter, driver: Any) -> None:
         self._adapter = adapter
         self._driver = driver
         self._attempts: list[Attempt] = []
         self.wait = 0.0
+        self.fresh = False
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:
@@ -63,7 +69,10 @@ class Exchange:
 
     async def send(self, request: Request) -> Response[Any]:
         """Sends `request` once; see `Send`."""
-        self._meter_upload(request)
+        self._prepare_body(request)
+        if self.fresh:
+            # Not on the request that was given to the policies: auth makes others of it.
+            request.fresh, self.fresh = True, False
         began = self._driver.now()
         try:
             raw = await self._adapter.send(request)
@@ -83,14 +92,17 @@ class Exchange:
         self.record(request, began, response.status, None)
         return response
 
-    def _meter_upload(self, request: Request) -> None:
+    def _prepare_body(self, request: Request) -> None:
         outline = request.outline
-        if outline.on_upload_progress is None and outline.upload_rate is None:
+        body: Any = request.body
+        if not request.has_body:
             return
-        if request.has_body and not isinstance(request.body, MeteredBody):
-            body: Any = request.body
-            request.body = metered = MeteredBody(body, outline.on_upload_progress, outline.upload_rate)
-            metered.bind(self._driver, request.deadline)
+        is_metered = outline.on_upload_progress is not None or outline.upload_rate is not None
+        if is_metered and not isinstance(body, MeteredBody):
+            request.body = body = MeteredBody(body, outline.on_upload_progress, outline.upload_rate)
+        if not isinstance(body, bytes):
+            # Each time: an attempt may have a deadline of its own.
+            body.bind(self._driver, request.deadline)
 
     async def _take_in(self, raw: AdapterResponse, request: Request) -> Response[Any]:
         response = Response.received(raw, request, b"")
@@ -101,15 +113,9 @@ class Exchange:
                 self._take(raw, request, response)
             else:
                 await self._read(raw, request, response)
-        except BaseException as error:
+        except BaseException:
             # What is left of it will not be read.
             getattr(raw.body, "close", _nothing)()
-            now = self._driver.now()
-            if type(error) is TimeoutError and request.deadline is not None and now >= request.deadline:
-                # A callback of the caller's was being waited for.
-                limit = request.outline.timeout.total or 0.0
-                began = request.deadline - limit
-                raise AtomHTTPTimeoutError.passed(limit, now - began, "body", request.url) from error
             raise
         return response
 
@@ -123,14 +129,16 @@ class Exchange:
         outline = request.outline
         codings = Codings(raw, outline.method, outline.decompress)
         limit = outline.max_content_length
-        reader = ContentReader(raw, codings, -1, *self._build_meters(raw, request, codings))
+        meters = self._build_meters(raw, request, codings)
+        reader = ContentReader(raw, codings, -1, *meters, partial(_passed, outline.timeout.total or 0.0, request.url))
+        reader.request = request
         response.undecoded = codings.unknown
         if outline.response_type == "stream":
             response.unread = reader
             return
         # Asked before its content is waited for: it may never end.
         response.accepted = is_accepted(outline.validate_status, raw.status)
-        self._bind(raw.body, request)
+        reader.bind(request.deadline)
         if not response.accepted:
             await self.read_refused(reader, response)
             return
@@ -159,29 +167,32 @@ class Exchange:
         limit = request.outline.max_content_length
         codings = Codings(raw, request.outline.method, decompress=False)
         reader = ContentReader(raw, codings, limit)
-        self._bind(raw.body, request)
+        reader.bind(request.deadline)
         size = await reader.drain(self._driver, DRAINED)
         if 0 <= limit < size:
             raise too_large(limit, size)
 
     async def discard(self, response: Response[Any]) -> None:
         """Nobody will read `response`: lets go of what it holds."""
-        if response.unread is not None:
-            self._bind(response.unread.body, response.request)
-            await response.unread.drain(self._driver, DRAINED)
+        reader, deadline = response.unread, response.request.deadline
+        if reader is not None:
+            due = self._driver.now() + PATIENCE
+            reader.bind(due if deadline is None else min(due, deadline))
+            # Nothing is lost when it does not come: it was not wanted, and its connection is closed.
+            with contextlib.suppress(AtomHTTPTimeoutError):
+                await reader.drain(self._driver, DRAINED)
 
     async def read_refused(self, reader: ContentReader, response: Response[Any]) -> None:
         """The beginning of a response whose status is refused: it says why."""
         limit = response.request.outline.max_content_length
-        self._bind(reader.body, response.request)
+        reader.bind(response.request.deadline)
         most = limit if limit >= 0 else REFUSED
         response.content, response.truncated = await read_all(reader, self._driver, most)
 
-    def _bind(self, body: Any, request: Request) -> None:
-        """It is read for a call that waits for all of it: the call's deadline holds."""
-        bound = getattr(body, "bound", None)
-        if bound is not None:
-            bound(request.deadline)
+
+def _passed(limit: float, url: str, due: float, now: float) -> AtomHTTPTimeoutError:
+    """The error for a deadline that came while a callback of the caller's, or maxRate, made the content wait."""
+    return AtomHTTPTimeoutError.passed(limit, now - (due - limit), "body", url)
 
 
 def _nothing() -> None:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from atomhttp._model.callables import call_user
 from atomhttp._model.config import RequestConfig, merge_given
 from atomhttp._pipeline.response import Response, is_accepted, status_error
+from atomhttp._pipeline.stream import ResponseStream, SyncResponseStream
 from atomhttp.errors import AtomHTTPOptionError, AtomHTTPStatusError
 
 
@@ -64,7 +65,8 @@ class InterceptorManager:
                 RequestConfig, a mapping (merged over the config), None (it changed the config in place) or a Response,
                 which answers the call; for responses anything, None keeps the response.
             is_response: it sees responses, every one that was received.
-            run_when: called with the config before any interceptor runs; False skips this one (requests only).
+            run_when: called with the config before any interceptor runs; False skips this one (requests only). May be
+                async too.
 
         Returns:
             Its index, for `eject`. Indices are never used twice.
@@ -84,7 +86,7 @@ class InterceptorManager:
         _check_function("run_when", run_when)
         return self._add("request", ok=interceptor, run_when=run_when)
 
-    def eject(self, index: int, is_response: bool | None = None) -> bool:
+    def eject(self, index: int | str, is_response: bool | None = None) -> bool:
         """Removes the interceptor with this index; False when there is none. Other indices stay valid.
 
         Args:
@@ -95,7 +97,8 @@ class InterceptorManager:
         with self._lock:
             found = False
             for name in names:
-                kept = tuple(entry for entry in self._lists[name] if entry.number != index)
+                # By their text, as axios: an index may have been kept as the key of something.
+                kept = tuple(entry for entry in self._lists[name] if str(entry.number) != str(index))
                 found = found or len(kept) < len(self._lists[name])
                 self._lists[name] = kept
         if found:
@@ -162,7 +165,7 @@ class InterceptorList:
             raise AtomHTTPOptionError("run_when: is for request interceptors", "ERR_BAD_OPTION_VALUE")
         return self._manager._add(self._name, ok=ok, err=err, run_when=run_when)
 
-    def eject(self, index: int) -> bool:
+    def eject(self, index: int | str) -> bool:
         """Removes the pair with this index; False when there is none."""
         return self._manager.eject(index, self._name == "response")
 
@@ -199,24 +202,29 @@ async def intercept(
         driver: waits for interceptors that are async.
     """
     walk = _Walk(config, complete, driver)
-    await walk.before([entry for entry in interceptors.request if _applies(entry, config)])
-    if walk.error is None and walk.value is walk.config:
-        await walk.take(send(walk.config))
-    elif walk.error is None:
-        walk.judge(walk.value)
-    await walk.after(interceptors.response)
-    error = walk.error
-    if error is not None:
-        try:
+    error: Exception | None = None
+    applying = [entry for entry in interceptors.request if await _applies(entry, config, driver)]
+    try:
+        await walk.before(applying)
+        if walk.error is None and walk.value is walk.config:
+            await walk.take(send(walk.config))
+        elif walk.error is None:
+            walk.judge(walk.value)
+        await walk.after(interceptors.response)
+        error, walk.error = walk.error, None
+        if error is not None:
             raise error
-        finally:
-            # The error knows this frame: together they would wait for the garbage collector.
-            del error, walk
-    return walk.value
+        return walk.value
+    except BaseException:
+        await walk.give_up()
+        raise
+    finally:
+        # The error knows this frame, and the walk's: together they would wait for the garbage collector.
+        del error, walk
 
 
-def _applies(entry: Interceptor, config: RequestConfig) -> bool:
-    return entry.run_when is None or entry.run_when(config) is not False
+async def _applies(entry: Interceptor, config: RequestConfig, driver: Any) -> bool:
+    return entry.run_when is None or await call_user(driver, None, entry.run_when, config) is not False
 
 
 class _Walk:
@@ -270,6 +278,7 @@ class _Walk:
                     f"the request interceptor {_name(function)} returned {type(value).__name__}: expected a "
                     "RequestConfig, a mapping, None or a Response",
                     "ERR_BAD_OPTION",
+                    config=self.config,
                 )
         except Exception as error:
             self.error = error
@@ -292,11 +301,22 @@ class _Walk:
         if self.error is not None and refusal is None:
             return
         shown: Any = self.value if refusal is None else refusal.response
+        if shown is None:
+            # There is none: an interceptor made this error, or returned this.
+            return
         if await self.hold(function, shown):
             self.judge(shown if self.value is None else self.value)
             if refusal is not None and self.has_failed and self.value is shown:
                 # Refused as before: by the same error.
                 self.error = refusal
+
+    async def give_up(self) -> None:
+        """The call ends by an error: nobody will read the stream of the response that is in hand."""
+        data = self.value.data if isinstance(self.value, Response) else None
+        if isinstance(data, ResponseStream):
+            await data.aclose()
+        elif isinstance(data, SyncResponseStream):
+            data.close()
 
     @property
     def has_failed(self) -> bool:

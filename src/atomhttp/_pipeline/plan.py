@@ -103,17 +103,23 @@ class Plan:
         fields = built.__dict__
         fields.update(self._template)
         if config is not None or options:
-            self._merge(
-                fields, given_options(config, options), isinstance(config, RequestConfig) and config.is_complete
-            )
-        if method is not None and "method" not in options:
+            is_complete = isinstance(config, RequestConfig) and config.is_complete
+            given = given_options(config, options)
+            self._merge(fields, given, is_complete)
+            if "auth" in (options if is_complete else given) or (is_complete and "_has_own_auth" in config.__dict__):
+                fields["_has_own_auth"] = True
+        if method is not None:
+            _check_once("method", options)
             fields["method"] = method
         if url is not None:
+            _check_once("url", options)
             fields["url"] = url
         if isinstance(config, RequestConfig) and config.is_complete:
             fields["headers"] = fields.pop("_call_headers")
+            fields["params"] = merge_params(None, fields["params"])
             return built
-        if self._params is not None:
+        if self._params is not None or self.interceptors is not None:
+            # A copy, all the way down: what an interceptor changes must be this call's own.
             fields["params"] = merge_params(self._params, fields["params"])
         if self._meta is not None:
             fields["meta"] = {**copy.deepcopy(self._meta), **fields.get("meta", {})}
@@ -237,9 +243,9 @@ class Plan:
     def _build_block(self, config: RequestConfig, method: str, target: Target, foreign: bool) -> FieldBlock:
         headers = config.headers.copy()
         own = self.build_headers(method)
-        if foreign:
-            self._leave_credentials(headers, own, config, target)
         auth = self._choose_auth(config, target)
+        if foreign:
+            self._leave_credentials(headers, own, config, target, auth)
         if auth is not None and not is_flow(auth):
             headers.update(auth.get_header())
         if "range" in headers and headers.get("accept-encoding") == own.get("accept-encoding"):
@@ -256,7 +262,8 @@ class Plan:
         then the URL's userinfo.
         """
         auth = config.auth
-        if auth is not None and auth is not self._auth:
+        # A copy of the client's is the client's, unless it is the call that gives it.
+        if auth is not None and ("_has_own_auth" in config.__dict__ or auth != self._auth):
             return auth
         given, own = config.headers.get("authorization"), self.build_headers(config.method).get("authorization")
         if given is not None and given != own:
@@ -275,13 +282,16 @@ class Plan:
         """Whether the client's own credentials have no business there: not at the origin of its baseURL."""
         return self._base_origin is not None and _place(target) != self._base_origin
 
-    def _leave_credentials(self, headers: Headers, own: Headers, config: RequestConfig, target: Target) -> None:
+    def _leave_credentials(
+        self, headers: Headers, own: Headers, config: RequestConfig, target: Target, auth: Any
+    ) -> None:
         """The client's own fields stay at home, unless the call gives or allows them."""
         given = config.__dict__.get("_call_headers") or ()
         for name in _CREDENTIALS & {known.lower() for known in own}:
             if headers.get(name) == own[name] and name not in given and name not in config.cross_origin_headers:
                 del headers[name]
-                self._defaults.tell_foreign(target.url)
+                if name != "authorization" or auth is None:
+                    self._defaults.tell_foreign(target.url)
 
     # Content
 
@@ -335,6 +345,16 @@ class Plan:
                 request.body = body = LimitedBody(body, limit)
         if not isinstance(body, bytes):
             body.bind(request.driver, request.deadline)  # type: ignore[attr-defined]  # every Body of ours has it
+
+
+def _check_once(name: str, options: Mapping[str, Any]) -> None:
+    """A verb has its method, and its URL in front.
+
+    Raises:
+        AtomHTTPOptionError: ERR_BAD_OPTION: it is among the options as well.
+    """
+    if name in options:
+        raise AtomHTTPOptionError(f"{name}: given twice, by the verb and as an option; use request()", "ERR_BAD_OPTION")
 
 
 def _build_route(target: Target, fields: dict[str, Any]) -> Route:

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("atomhttp.redirect")
 
 STATUSES: Final = frozenset((301, 302, 303, 307, 308))
-# What says nothing about who asks: content negotiation, conditions, ranges, trace context (W3C).
-_HARMLESS: Final = frozenset(("user-agent", "range", "traceparent", "tracestate"))
+# What says nothing about who asks: content negotiation, conditions, ranges, trace context (W3C), and what the engine
+# lets a Connection field say.
+_HARMLESS: Final = frozenset(("user-agent", "range", "traceparent", "tracestate", "connection"))
 _HARMLESS_PREFIXES: Final = ("accept", "if-")
 # Fields of the content go where it goes.
 _CONTENT_PREFIX: Final = "content-"
@@ -77,12 +78,13 @@ async def _next_request(request: Request, response: Response[Any], driver: Any) 
     method, drops_content = _redirect_method(outline.method, response.status)
     goes_home = _place(target) == _place(request.target)
     _check_downgrade(request, target, drops_content)
+    keeps_content_fields = not drops_content and (goes_home or request.has_body)
     fields, response.stripped = _split_fields(request, goes_home, drops_content)
     block = FieldBlock(fields)
     # What the engine adds, or has to know, goes with the content; a Host field of the caller's stays on its origin.
     block.content_length = None if drops_content else outline.block.content_length
     block.expects_continue = outline.block.expects_continue and not drops_content
-    block.content_type = None if drops_content else outline.block.content_type
+    block.content_type = outline.block.content_type if keeps_content_fields else None
     block.host = outline.block.host if goes_home else None
     route = outline.route
     if not goes_home:
@@ -143,29 +145,33 @@ def _split_fields(
     """The fields that go along, and the names of those that another origin must not see."""
     allowed: Iterable[str] = request.config.cross_origin_headers
     kept: list[tuple[str, str]] = []
-    stripped: list[str] = []
+    stripped: dict[str, str] = {}
     for name, value in request.outline.block.fields:
         key = name.lower()
-        if key.startswith(_CONTENT_PREFIX):
+        if key.startswith(_CONTENT_PREFIX) and (drops_content or request.has_body):
             if not drops_content:
                 kept.append((name, value))
         elif goes_home or key in _HARMLESS or key.startswith(_HARMLESS_PREFIXES) or key in allowed:
             kept.append((name, value))
-        elif name not in stripped:
-            stripped.append(name)
+        else:
+            stripped.setdefault(key, name)
     if not goes_home:
         if request.outline.auth is not None:
-            stripped.append("auth")
-        if request.outline.block.host is not None:
-            stripped.append("Host")
-    return kept, tuple(stripped)
+            stripped["auth"] = "auth"
+        if request.outline.block.host not in (None, request.target.authority):
+            stripped["host"] = "Host"
+    return kept, tuple(stripped.values())
 
 
 async def _ask(hop: Request, response: Response[Any], driver: Any) -> Request:
     """`beforeRedirect` sees what will be sent, and may set fields."""
     if hop.target.userinfo is not None:
         # The server's own words, for the place that it names.
-        hop = _with_headers(hop, BasicAuth(*hop.target.userinfo).get_header())
+        try:
+            auth = BasicAuth(*hop.target.userinfo)
+        except AtomHTTPOptionError as error:
+            raise _refused(response, hop.target, error.message) from error
+        hop = _with_headers(hop, auth.get_header())
     before_redirect = hop.config.before_redirect
     if before_redirect is None:
         return hop

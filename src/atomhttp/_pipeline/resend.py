@@ -7,27 +7,39 @@ again, is that put right without a word.
 
 from __future__ import annotations
 
+from typing import Final
+
 from atomhttp._model.request import Request
 from atomhttp._model.retry_config import IDEMPOTENT
 from atomhttp.errors import AtomHTTPError, AtomHTTPNetworkError
+
+# What is added to an error that a second attempt might have put right.
+USED_UP: Final = "; not tried again: the body is a stream that can be read once"
 
 
 def check_resend(request: Request, error: AtomHTTPError) -> None:
     """Returns when `request`, which met `error`, may be sent once more, and marks it to go out on a new connection.
 
     Raises:
-        AtomHTTPError: `error`, when it must not; then it says that the request may have been received.
+        AtomHTTPError: `error`, when it must not; then it says why.
     """
-    if not isinstance(error, AtomHTTPNetworkError) or not error.reused or not request.outline.resend:
+    if (
+        not isinstance(error, AtomHTTPNetworkError)
+        or error.from_caller
+        or not error.reused
+        or not request.outline.resend
+    ):
         raise error
-    if not _is_repeatable(request):
+    if error.request is not request:
+        # Another call's, made by a function of the caller's in the middle of this one.
+        raise error
+    if not may_repeat(request, IDEMPOTENT):
         error.message += "; the request may have been sent, and a second time might do it twice"
         raise error
+    if not can_replay(request):
+        error.message += USED_UP
+        raise error
     request.fresh = True
-
-
-def _is_repeatable(request: Request) -> bool:
-    return may_repeat(request, IDEMPOTENT) and can_replay(request)
 
 
 def may_repeat(request: Request, methods: frozenset[str]) -> bool:

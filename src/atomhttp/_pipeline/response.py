@@ -11,7 +11,7 @@ from atomhttp._model.request import Request
 from atomhttp._model.status_code import reason_phrase
 from atomhttp._pipeline.attempt import Attempt
 from atomhttp._redact import redact_fields, redact_url
-from atomhttp.errors import AtomHTTPStatusError
+from atomhttp.errors import AtomHTTPOptionError, AtomHTTPStatusError
 
 if TYPE_CHECKING:
     from atomhttp._model.config import RequestConfig
@@ -64,7 +64,7 @@ class Response(Generic[T]):
         self.data: T = data  # type: ignore[assignment]  # a response made by hand may well have none
         self.status = status
         self._config = config
-        self.request: Request = request  # type: ignore[assignment]
+        self.request: Request = request  # type: ignore[assignment]  # one made by hand may have none
         self.history: tuple[Response[Any], ...] = ()
         self.stripped: tuple[str, ...] = ()
         self.truncated = False
@@ -95,6 +95,8 @@ class Response(Generic[T]):
     _status_text: str | None = None
     _headers: Headers | None = None
     content: bytes
+    # What an error for its status should say besides.
+    remark: str = ""
     # A stream that is still on its way to whoever will read it.
     unread: ContentReader | None = None
     # What validateStatus said, once it has been asked.
@@ -152,6 +154,7 @@ class Response(Generic[T]):
     @property
     def text(self) -> str:
         """The content as text: charset from `responseEncoding`, the Content-Type or a BOM, else UTF-8; never fails."""
+        self._check_read("text")
         encoding = self.config.response_encoding if self.config is not None else None
         return decode_text(self.content, self.content_type, encoding)
 
@@ -161,11 +164,20 @@ class Response(Generic[T]):
         Raises:
             AtomHTTPDecodeError: it is not JSON, or does not fit; the message says where.
         """
+        self._check_read("json()")
         content_type = self.content_type
         if type is not None:
             return decode_typed(self.content, type, content_type)
         decoder = self.config.json_decoder if self.config is not None else None
         return decode_json_body(self.content, content_type or "application/json", strict=True, decoder=decoder)
+
+    def _check_read(self, wanted: str) -> None:
+        if hasattr(self.data, "iter_bytes"):
+            raise AtomHTTPOptionError(
+                f"response.{wanted}: this response is a stream; read it (response.data.read()), or ask for another "
+                "response_type",
+                "ERR_BAD_OPTION",
+            )
 
     @property
     def content_type(self) -> str:
@@ -190,6 +202,11 @@ class Response(Generic[T]):
     def timings(self) -> Timings:
         """How long each phase took, in seconds."""
         return Timings(**self._raw.times) if self._raw is not None else Timings()
+
+    @property
+    def duration(self) -> float:
+        """How long the last hop took, in milliseconds (axios's `duration`); `timings` has its parts."""
+        return self.timings.total * 1e3
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:
@@ -304,6 +321,8 @@ def status_error(response: Response[Any]) -> AtomHTTPStatusError:
     """The error for a status that is refused: axios's codes."""
     code = "ERR_BAD_REQUEST" if 400 <= response.status <= 499 else "ERR_BAD_RESPONSE"
     message = f"request failed with status {response.status} {response.status_text}: {redact_url(response.url)}"
+    if response.remark:
+        message += f"; {response.remark}"
     if response.status in (401, 403):
         for earlier in response.history:
             if earlier.stripped:

@@ -8,16 +8,16 @@ and content that cannot be sent a second time.
 from __future__ import annotations
 
 import logging
-import random
+import ssl
 import time
-from email.utils import parsedate_to_datetime
+from datetime import UTC
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from atomhttp._model.callables import call_user
 from atomhttp._model.request import Request
 from atomhttp._model.retry_config import RetryPolicy
 from atomhttp._pipeline.attempt import Attempt
-from atomhttp._pipeline.resend import can_replay, may_repeat
+from atomhttp._pipeline.resend import USED_UP, can_replay, may_repeat
 from atomhttp._pipeline.response import Response
 from atomhttp.errors import (
     AtomHTTPError,
@@ -60,38 +60,81 @@ async def retry(send: Send, exchange: Exchange, driver: Any, request: Request) -
     retries = 0
     while True:
         outcome = await _attempt(send, driver, request, policy)
-        wait = await _find_wait(outcome, request, policy, retries, exchange, driver)
+        try:
+            wait = await _find_wait(outcome, request, policy, retries, exchange, driver)
+        except BaseException:
+            if isinstance(outcome, Response) and outcome.unread is not None:
+                outcome.unread.close()
+            raise
         if wait is None:
             if isinstance(outcome, Response):
                 return outcome
             raise outcome
+        # From here on: what has to be done in between is part of the wait.
+        due = driver.now() + wait
         retries += 1
         if isinstance(outcome, Response):
             await exchange.discard(outcome)
         elif isinstance(outcome, AtomHTTPNetworkError) and outcome.reused:
             # Where one idle connection has died, others have: do not try them one after the other.
-            request.fresh = True
+            exchange.fresh = True
         _logger.debug("retry %d of %s in %.2f s: %r", retries, request, wait, outcome)
         if policy.on_retry is not None:
             info = RetryInfo(exchange.attempts[-1], wait, outcome, request.config)
-            await call_user(driver, request.deadline, policy.on_retry, info)
+            await _ask(driver, request, policy.on_retry, info)
         # A traceback that nobody will see holds on to every frame that it passed.
         outcome = None  # type: ignore[assignment]  # not needed while waiting
-        await driver.sleep(wait)
+        await driver.sleep(due - driver.now())
         exchange.wait = wait
 
 
 async def _attempt(send: Send, driver: Any, request: Request, policy: RetryPolicy) -> Response[Any] | AtomHTTPError:
-    deadline = request.deadline
-    if policy.attempt_timeout is not None:
-        due = driver.now() + policy.attempt_timeout
+    deadline, limit = request.deadline, policy.attempt_timeout
+    if limit is not None:
+        due = driver.now() + limit
         request.deadline = due if deadline is None else min(due, deadline)
     try:
-        return await send(request)
+        response = await send(request)
     except AtomHTTPError as error:
+        if error.from_caller or error.request is None or error.request.config is not request.config:
+            # A function of the caller's has failed (auth, a body), and not this request.
+            raise
+        if isinstance(error, AtomHTTPTimeoutError) and request.deadline != deadline:
+            _blame_attempt(error, request, deadline, driver.now(), limit)
         return error
     finally:
         request.deadline = deadline
+    if limit is not None and response.unread is not None and request.outline.timeout.stream_gap is None:
+        # The attempt is over. Its content has the time of the call.
+        response.unread.bind(deadline)
+    return response
+
+
+def _blame_attempt(
+    error: AtomHTTPTimeoutError, request: Request, deadline: float | None, now: float, limit: float | None
+) -> None:
+    """Has `error` name `attempt_timeout`, unless it is about the limit of a phase."""
+    if limit is None or request.deadline is None or now < request.deadline:
+        return
+    total = request.outline.timeout.total
+    started = request.started if deadline is None or total is None else deadline - total
+    error.limit, error.elapsed = limit, now - started
+    error.message = (
+        f"timeout of {limit:g} s exceeded (attempt_timeout) after {error.elapsed:.3f} s in phase {error.phase!r}: "
+        f"{error.url}"
+    )
+
+
+async def _ask(driver: Any, request: Request, function: Any, *arguments: Any) -> Any:
+    """What a function of the caller's gives. The deadline of the call holds for it too."""
+    try:
+        return await call_user(driver, request.deadline, function, *arguments)
+    except TimeoutError as error:
+        now, limit = driver.now(), request.outline.timeout.total
+        if type(error) is not TimeoutError or request.deadline is None or now < request.deadline or limit is None:
+            raise
+        elapsed = now - (request.deadline - limit)
+        raise AtomHTTPTimeoutError.passed(limit, elapsed, "headers", request.url) from error
 
 
 async def _find_wait(
@@ -110,16 +153,20 @@ async def _find_wait(
         return None
     if policy.condition is not None:
         attempt = exchange.attempts[-1]
-        wanted = await call_user(driver, request.deadline, policy.condition, outcome, attempt)
+        wanted = await _ask(driver, request, policy.condition, outcome, attempt)
     else:
         wanted = _is_transient(outcome, request, policy)
     if not wanted:
         return None
     if request.has_body and not can_replay(request):
         if isinstance(outcome, AtomHTTPError):
-            outcome.message += "; not tried again: the body is a stream that can be read once"
+            outcome.message += USED_UP
+        else:
+            outcome.remark = USED_UP.removeprefix("; ")
         return None
-    wait = policy.backoff(retries + 1, random.random())
+    from random import random  # 2 ms of every start, for a wait that is hardly ever drawn
+
+    wait = policy.backoff(retries + 1, random())
     if isinstance(outcome, Response) and policy.respect_retry_after:
         asked = read_retry_after(outcome)
         if asked > policy.max_retry_after:
@@ -133,8 +180,10 @@ async def _find_wait(
 def _may_ever(outcome: Response[Any] | AtomHTTPError) -> bool:
     """Whether a second attempt could differ: the condition is asked about nothing else."""
     if isinstance(outcome, AtomHTTPTLSError):
-        # Certificates do not get better; a handshake that was cut off may.
-        return outcome.code == "ERR_TLS"
+        # Certificates do not get better, nor do their files; a handshake that was cut off may.
+        cause = outcome.__cause__
+        is_file = isinstance(cause, OSError) and not isinstance(cause, ssl.SSLError)
+        return outcome.code == "ERR_TLS" and not is_file and not isinstance(cause, ssl.SSLCertVerificationError)
     return isinstance(outcome, (Response, AtomHTTPNetworkError, AtomHTTPTimeoutError)) and (
         getattr(outcome, "code", None) not in ("ENOTFOUND", "ERR_ADDRESS_REFUSED")
     )
@@ -166,7 +215,11 @@ def read_retry_after(response: Response[Any]) -> float:
 
 def _read_date(field: str) -> float | None:
     try:
-        return parsedate_to_datetime(field).timestamp()
+        from email.utils import parsedate_to_datetime  # 7 ms of every start
+
+        date = parsedate_to_datetime(field)
+        # Every date in HTTP is in UTC; asctime's form does not say so (RFC 9110 section 5.6.7).
+        return (date if date.tzinfo is not None else date.replace(tzinfo=UTC)).timestamp()
     except (ValueError, TypeError, OverflowError, IndexError):
         # Not a date: the field says nothing.
         return None

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from atomhttp._model.callables import call_user, required_positionals
+from support.naming import described
 
 # Counting parameters
 
@@ -105,13 +106,13 @@ owner = Owner()
         *((signed, 2), (marked, 1)),
         *((print, 0), ([].append, 1), (len, 1), ({}.get, 1)),
     ],
-    ids=str,
+    ids=described,
 )
 def test_only_required_positional_parameters_count(function: Any, count: int) -> None:
     assert required_positionals(function, 77) == count
 
 
-@pytest.mark.parametrize("function", [dict().update, max, endless, type("Odd", (), {"__signature__": 5})()], ids=str)  # noqa: C408  # a method of a new dict
+@pytest.mark.parametrize("function", [{}.update, max, endless, type("Odd", (), {"__signature__": 5})()], ids=described)
 def test_what_does_not_tell_has_the_default(function: Any) -> None:
     with pytest.raises((TypeError, ValueError)):
         inspect.signature(function)
@@ -144,7 +145,7 @@ class Promise:
         yield
 
 
-@pytest.mark.parametrize("result", [None, 0, b"", {"a": 1}, [1], one, (n for n in ())], ids=str)
+@pytest.mark.parametrize("result", [None, 0, b"", {"a": 1}, [1], one, (n for n in ())], ids=described)
 def test_a_result_is_handed_on(result: Any) -> None:
     driver = Driver()
     assert run(call_user(driver, 5.0, lambda: result)) is result

@@ -9,6 +9,7 @@ import pytest
 from atomhttp._model.form_serializer import check_form_serializer, urlencode, walk_form
 from atomhttp._model.walker import leaf_text
 from atomhttp.errors import AtomHTTPOptionError
+from support.naming import described
 
 
 def visitor(*_: Any) -> bool:
@@ -47,7 +48,7 @@ def test_good_values(value: Any) -> None:
         ("dots", "ERR_BAD_OPTION_VALUE", "not str"),
         (True, "ERR_BAD_OPTION_VALUE", "not bool"),
     ],
-    ids=repr,
+    ids=described,
 )
 def test_bad_values(value: Any, code: str, message: str) -> None:
     with pytest.raises(AtomHTTPOptionError, match=message) as caught:

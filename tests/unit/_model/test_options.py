@@ -130,7 +130,7 @@ BAD: dict[str, tuple[str, list[Any]]] = {
     "max_body_length": ("a number of bytes", SIZE),
     "max_content_length": ("a number of bytes", SIZE),
     "decompress": ("True or False", FLAG),
-    "response_encoding": ("str or None", TEXT_OR_NONE),
+    "response_encoding": ("the name of a charset", TEXT_OR_NONE),
     "transitional": ("a mapping", [5, "x", []]),
     "socket_path": ("path", [5, b"/x", "", "/x\x00y", True]),
     "allowed_socket_paths": ("path", [5, b"/x", {}, True]),

@@ -7,6 +7,7 @@ import pytest
 
 from atomhttp._model.rate import check_rate
 from atomhttp.errors import AtomHTTPOptionError
+from support.naming import described
 
 
 @pytest.mark.parametrize(
@@ -28,7 +29,7 @@ def test_what_is_kept(value: Any, kept: Any) -> None:
         *(-1, [-1, 5], [5, -0.1], float("nan"), [1, float("nan")], True, [True, 1], "1000", ["1", "2"], b"10"),
         *([], [1], [1, 2, 3], {"up": 1}, {1, 2}, object(), Decimal(5), [[1, 2], 3], 1j),
     ],
-    ids=str,
+    ids=described,
 )
 def test_what_is_refused(value: Any) -> None:
     with pytest.raises(AtomHTTPOptionError, match=r"^max_rate: expected bytes per second or \[up, down\]") as caught:

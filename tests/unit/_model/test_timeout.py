@@ -54,7 +54,7 @@ def test_phases(name: str) -> None:
     "bad", [True, False, "5", b"5", -1, -0.001, math.nan, -math.inf, [5], (5, 5), object(), timedelta(-1), 1j]
 )
 def test_bad_values_name_the_option_and_what_was_given(bad: Any) -> None:
-    with pytest.raises(AtomHTTPOptionError, match=r"timeout\.total: expected .*seconds.* got ") as caught:
+    with pytest.raises(AtomHTTPOptionError, match=r"timeout: expected .*seconds.* got ") as caught:
         Timeout.of(bad)
     assert caught.value.code == "ERR_BAD_OPTION_VALUE"
     for name in PHASES:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atomhttp._model.url import MAX_HOST, is_absolute, join_url, parse_url
+from atomhttp._model.url import MAX_HOST, is_absolute, join_url, parse_url, resolve_reference
 from atomhttp.errors import AtomHTTPURLError
 
 # Joining
@@ -476,3 +476,209 @@ def test_any_text_is_refused_by_our_error_or_parses_to_itself(text: str) -> None
             again = parse_url(target.url)
             assert (again.origin, again.path, again.url) == (target.origin, target.path, target.url)
             assert again.userinfo is None
+
+
+# References: where a Location leads
+
+# RFC 3986 section 5.4, with the scheme that this is for; `g:h` and `http:g` are for the refusals.
+RFC_BASE = "http://a/b/c/d;p?q"
+RFC_EXAMPLES = {
+    "g": "http://a/b/c/g",
+    "./g": "http://a/b/c/g",
+    "g/": "http://a/b/c/g/",
+    "/g": "http://a/g",
+    "//g": "http://g/",
+    "?y": "http://a/b/c/d;p?y",
+    "g?y": "http://a/b/c/g?y",
+    "#s": "http://a/b/c/d;p?q#s",
+    "g#s": "http://a/b/c/g#s",
+    "g?y#s": "http://a/b/c/g?y#s",
+    ";x": "http://a/b/c/;x",
+    "g;x": "http://a/b/c/g;x",
+    "g;x?y#s": "http://a/b/c/g;x?y#s",
+    "": "http://a/b/c/d;p?q",
+    ".": "http://a/b/c/",
+    "./": "http://a/b/c/",
+    "..": "http://a/b/",
+    "../": "http://a/b/",
+    "../g": "http://a/b/g",
+    "../..": "http://a/",
+    "../../": "http://a/",
+    "../../g": "http://a/g",
+    "../../../g": "http://a/g",
+    "../../../../g": "http://a/g",
+    "/./g": "http://a/g",
+    "/../g": "http://a/g",
+    "g.": "http://a/b/c/g.",
+    ".g": "http://a/b/c/.g",
+    "g..": "http://a/b/c/g..",
+    "..g": "http://a/b/c/..g",
+    "./../g": "http://a/b/g",
+    "./g/.": "http://a/b/c/g/",
+    "g/./h": "http://a/b/c/g/h",
+    "g/../h": "http://a/b/c/h",
+    "g;x=1/./y": "http://a/b/c/g;x=1/y",
+    "g;x=1/../y": "http://a/b/c/y",
+    "g?y/./x": "http://a/b/c/g?y/./x",
+    "g?y/../x": "http://a/b/c/g?y/../x",
+    "g#s/./x": "http://a/b/c/g#s/./x",
+    "g#s/../x": "http://a/b/c/g#s/../x",
+}
+
+
+@pytest.mark.parametrize("reference", RFC_EXAMPLES)
+def test_references_are_resolved_as_rfc_3986_has_it(reference: str) -> None:
+    assert resolve_reference(parse_url(RFC_BASE), reference).url == RFC_EXAMPLES[reference]
+
+
+@pytest.mark.parametrize(
+    ("base", "reference", "url"),
+    [
+        ("https://h/a", "//g:8443/b", "https://g:8443/b"),
+        ("https://h:444/a", "/b", "https://h:444/b"),
+        ("http://[::1]:81/a", "b", "http://[::1]:81/b"),
+        ("http://h/a/b?x=/c/d", "e", "http://h/a/e"),
+        ("http://h/a?x", "?", "http://h/a"),
+        ("http://h", "a", "http://h/a"),
+        ("http://h/a", "HTTP://H:80/B", "http://h/B"),
+        # Never another host by way of the path.
+        ("http://h/a", "/..//evil/b", "http://h//evil/b"),
+        ("http://h/a", "..//evil/b", "http://h//evil/b"),
+        ("http://h/a", "/@evil/", "http://h/@evil/"),
+        ("http://h/a", "@evil/", "http://h/@evil/"),
+        ("http://h/a", ".evil", "http://h/.evil"),
+        ("http://h/a", "/:80/b", "http://h/:80/b"),
+        # A port or a path is no scheme.
+        ("http://h/a", "./b:c", "http://h/b:c"),
+        ("http://h/a", "/b:c", "http://h/b:c"),
+        ("http://h/a", "?b:c", "http://h/a?b:c"),
+        # Encoded as it stands, or by the parser.
+        ("http://h/a", "/b%2fc%41?d=%20e", "http://h/b%2fc%41?d=%20e"),
+        ("http://h/a", "/b c?d e", "http://h/b%20c?d%20e"),
+        ("http://h/a", "/gr\u00fcn?\u00fc", "http://h/gr%C3%BCn?%C3%BC"),
+        ("http://h/a", "http://b\u00fccher.example/", "http://xn--bcher-kva.example/"),
+    ],
+)
+def test_where_a_reference_leads(base: str, reference: str, url: str) -> None:
+    assert resolve_reference(parse_url(base), reference).url == url
+
+
+@pytest.mark.parametrize(
+    ("base", "reference", "url"),
+    [
+        ("http://h/a#f", "/b", "http://h/b#f"),
+        ("http://h/a#f", "//g/b", "http://g/b#f"),
+        ("http://h/a#f", "https://g/b?c", "https://g/b?c#f"),
+        ("http://h/a#f", "", "http://h/a#f"),
+        ("http://h/a#f", "#g", "http://h/a#g"),
+        ("http://h/a#f", "/b#g", "http://h/b#g"),
+        ("http://h/a#f", "/b#", "http://h/b#"),
+        ("http://h/a?b#f", "?c", "http://h/a?c#f"),
+        ("http://h/a#f#g?h", "b", "http://h/b#f#g?h"),
+    ],
+)
+def test_a_fragment_is_inherited(base: str, reference: str, url: str) -> None:
+    assert resolve_reference(parse_url(base), reference).url.rstrip("#") == url.rstrip("#")
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "http:g",
+        "https:g",
+        "http:/g",
+        "HTTP:g",
+        "g:h",
+        "ftp://h/a",
+        "file:///etc/passwd",
+        "data:text/plain,x",
+        "javascript:alert(1)",
+        "mailto:a@h",
+        "ws://h/",
+        "unix:/run/x.sock",
+        "http+unix://%2Frun%2Fx.sock/a",
+        "HTTP+UNIX://%2Frun%2Fx.sock/a",
+        "https+unix://%2Frun%2Fx.sock/a",
+        "http+unix:/a",
+        "http://",
+        "http:///a",
+        "///a",
+        "//",
+        "//:80/",
+        "//h:65536/",
+        "//h:a/",
+        "//[::1/",
+        "//[fe80::1%25eth0]/",
+        "http://a b/",
+        "\\evil",
+        "\\\\evil",
+        "/\\evil",
+        "/a\\b",
+        "http:\\\\evil",
+        "//h\\@evil/",
+        "\t//evil",
+        "/\t/evil",
+        "ht\ntp://evil",
+        "/a\x00b",
+        "/a\rb",
+        " /a",
+        "/a ",
+        "//\ud800/",
+    ],
+)
+def test_references_that_lead_nowhere_are_refused(reference: str) -> None:
+    with pytest.raises(AtomHTTPURLError) as caught:
+        resolve_reference(parse_url("http://h/a"), reference)
+    assert caught.value.code == "ERR_INVALID_URL"
+
+
+def test_a_reference_never_takes_over_userinfo() -> None:
+    base = parse_url("http://u:p@h/a")
+    assert base.userinfo == ("u", "p")
+    for reference in ("b", "/b", "?b", "#b", "//g/b", "http://h/b"):
+        assert resolve_reference(base, reference).userinfo is None
+    assert resolve_reference(base, "http://v:q%40@g/").userinfo == ("v", "q@")
+
+
+@pytest.mark.parametrize("reference", ["b", "/b", "?b", "#b", "http://localhost/b", "//localhost:80/b"])
+def test_what_stays_on_the_origin_stays_on_its_unix_socket(reference: str) -> None:
+    base = parse_url("http+unix://%2Frun%2Fx.sock/a")
+    assert resolve_reference(base, reference).socket_path == "/run/x.sock"
+    assert resolve_reference(parse_url("http://localhost/a"), reference).socket_path is None
+
+
+@pytest.mark.parametrize("reference", ["https://localhost/b", "http://localhost:81/b", "//127.0.0.1/b", "//h/"])
+def test_what_leaves_the_origin_leaves_its_unix_socket(reference: str) -> None:
+    assert resolve_reference(parse_url("http+unix://%2Frun%2Fx.sock/a"), reference).socket_path is None
+
+
+@pytest.mark.parametrize(
+    "reference", ["http://u:canary@h:bad/", "//u:canary@h:bad/", "ftp://u:canary@h/", "\\u:canary@h"]
+)
+def test_no_secret_stands_in_the_refusal_of_a_reference(reference: str) -> None:
+    with pytest.raises(AtomHTTPURLError) as caught:
+        resolve_reference(parse_url("http://h/a"), reference)
+    assert SECRET not in f"{caught.value} {caught.value!r}"
+
+
+@pytest.mark.parametrize("char", list("/?#&;@:[]%. a<ü"))
+def test_a_long_reference_costs_no_more_than_reading_it(char: str) -> None:
+    base = parse_url("http://h/a")
+    began = time.process_time()
+    for prefix in ("", "/", "//", "http://h/"):
+        with contextlib.suppress(AtomHTTPURLError):
+            resolve_reference(base, prefix + char * 50_000)
+    assert time.process_time() - began < 2
+
+
+@given(st.text(alphabet=st.sampled_from(list("htp:/?#@[]%.ab1 \\\x00\tü。+unix"))))
+def test_any_reference_without_a_host_stays_on_its_origin(text: str) -> None:
+    base = parse_url("http://h:81/a/b?c#d")
+    try:
+        target = resolve_reference(base, text)
+    except AtomHTTPURLError:
+        return
+    if not is_absolute(text):
+        assert target.origin == base.origin
+    assert target.socket_path is None
+    assert parse_url(target.url).origin == target.origin

@@ -25,6 +25,7 @@ from atomhttp._wire.http1 import (
 )
 from atomhttp._wire.http1_parser import MAX_FIELDS
 from atomhttp.errors import AtomHTTPProtocolError
+from support.naming import described
 
 OK = b"HTTP/1.1 200 OK\r\n"
 CLEAN, CUT, OPEN = "clean", "cut", "open"  # how the stream ends: properly, without close_notify, not yet
@@ -153,7 +154,7 @@ def test_a_complete_response_ends_by_itself(data: bytes, method: str, content: b
     assert len(heads) == 1
 
 
-@pytest.mark.parametrize("surplus", [b"\r", b"\r\n", b"H", b"\x00", SECOND], ids=repr)
+@pytest.mark.parametrize("surplus", [b"\r", b"\r\n", b"H", b"\x00", SECOND], ids=described)
 @pytest.mark.parametrize(("data", "method", "content", "_reusable"), COMPLETE.values(), ids=COMPLETE)
 def test_a_byte_too_many_makes_the_connection_useless(
     data: bytes, method: str, content: bytes, _reusable: bool, surplus: bytes

@@ -60,10 +60,11 @@ class Driver(Protocol):
         """Somebody relies on it; pairs with `leave`."""
         self.users += 1
 
-    def leave(self) -> None:
-        """One user fewer."""
+    def leave(self, stay: bool = False) -> None:
+        """One user fewer. Retires with the last one, unless it is to `stay` for who comes next."""
         self.users -= 1
-        self.retire_unused()
+        if not stay:
+            self.retire_unused()
 
     def retire_unused(self) -> None:
         """Retires when nobody relies on it and nothing is registered."""

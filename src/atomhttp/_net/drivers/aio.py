@@ -387,10 +387,8 @@ class _Together:
         """What came of each, in order."""
         try:
             self._join_futures()
-            # Taken once: what is started later must not see less, or more, than what is started now.
-            context = contextvars.copy_context()
             while True:
-                self._start(context)
+                self._start()
                 if self._failed is not None:
                     self._failed.result()
                 if not self._left:
@@ -425,13 +423,13 @@ class _Together:
             self._theirs.append(future)
             self._watch(future)
 
-    def _start(self, context: contextvars.Context) -> None:
-        """Starts what the limit allows."""
+    def _start(self) -> None:
+        """Starts what the limit allows. Called by `run`, so that each gets a copy of the caller's context."""
         while self._waiting and self._failed is None and (self._limit is None or len(self._running) < self._limit):
             awaitable = self._waiting[0]
             coroutine = awaitable if isinstance(awaitable, Coroutine) else _await(awaitable)
             try:
-                task = context.copy().run(asyncio.create_task, coroutine)
+                task = asyncio.create_task(coroutine)
             except BaseException:
                 coroutine.close()
                 raise

@@ -60,7 +60,7 @@ class BlockingWaiter:
 
 
 class BlockingDriver(Driver):
-    """A unit: one reactor, borrowed by one call (or one `all`) at a time."""
+    """A unit: one reactor, borrowed by one call at a time."""
 
     clock = staticmethod(time.monotonic)
     waiter: Callable[[], BlockingWaiter] = BlockingWaiter
@@ -87,7 +87,7 @@ class BlockingDriver(Driver):
             try:
                 waiter = coroutine.send(None) if error is None else coroutine.throw(error)
             except StopIteration as stop:
-                return stop.value  # type: ignore[no-any-return]
+                return stop.value  # type: ignore[no-any-return]  # StopIteration carries what the coroutine returned
             error = None
             if type(waiter) is BlockingWaiter:
                 try:
@@ -126,7 +126,21 @@ class BlockingDriver(Driver):
         function()
 
     async def foreign(self, awaitable: Awaitable[T], due: float | None) -> T:
-        return await awaitable
+        try:
+            return await awaitable
+        except (AttributeError, RuntimeError) as error:
+            # asyncio's own code, which has looked for its event loop in vain: its words for that help nobody.
+            if _raised_in(error).partition(".")[0] == "asyncio":
+                raise _foreign_error(awaitable) from error
+            raise
+
+
+def _raised_in(error: BaseException) -> str:
+    """The name of the module whose code raised `error`."""
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    return "" if traceback is None else str(traceback.tb_frame.f_globals.get("__name__", ""))
 
 
 def _foreign_error(awaited: object) -> RuntimeError:
@@ -276,6 +290,9 @@ class _Together:
 
     def _step(self, runner: Runner) -> None:
         """Runs a coroutine up to its next wait."""
+        if runner not in self._running:
+            # Of an earlier `run_many` that failed: a thread has only now answered what was waited for there.
+            return
         error, runner.error = runner.error, None
         try:
             if error is None:

@@ -1,0 +1,322 @@
+"""Every example in README.md and docs/ is run, and prints what the page says that it prints.
+
+A page is like a console: its examples are run from top to bottom with one set of names, in one event loop. Where a
+```text block follows an example, it is the example's output; where none does, there must be none. Hosts, the unix
+socket and files are those of the test. An example that cannot be run says why, in a line before it:
+`<!-- not run: because … -->`.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import contextlib
+import inspect
+import io
+import json
+import re
+from collections.abc import Callable, Iterator
+from itertools import chain, repeat
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from atomhttp import AtomHTTP, SyncAtomHTTP, errors
+from support.async_tests import loop_factory
+from support.origin import Answer, Origin, Received, pattern
+from support.seed_origin import TITLES, answer, parts
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+OTHERS = [ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", ROOT / "examples" / "README.md"]
+API, CDN, SOCKET = "https://api.example.com", "https://cdn.example.net", "/var/run/docker.sock"
+OUTSIDE = re.compile(r"https?://(?!127\.0\.0\.1:)[\w.-]+")
+BLOCK = re.compile(
+    r"(?:^<!-- not run: (?P<reason>.*?) -->\n)?^```python\n(?P<code>.*?)^```$(?:\n\n^```text\n(?P<output>.*?)^```$)?",
+    re.MULTILINE | re.DOTALL,
+)
+
+
+def name_of(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+class Example(NamedTuple):
+    line: int
+    code: str
+    output: str
+    reason: str | None
+
+
+def read_examples(text: str) -> list[Example]:
+    return [
+        Example(text.count("\n", 0, found.start("code")) + 1, found["code"], found["output"] or "", found["reason"])
+        for found in BLOCK.finditer(text)
+    ]
+
+
+# What the examples talk to
+
+
+class Api:
+    """The servers that the pages name, made anew for each page."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._servers = contextlib.ExitStack()
+
+    def __enter__(self) -> Api:
+        enter = self._servers.enter_context
+        self.cdn = enter(Origin(routes={"/file.bin": show_own_fields}))
+        self.api = enter(Origin())
+        self.api.routes = self._routes()
+        # Short: a path of more than 107 bytes is no address.
+        self.socket = self.folder / "s"
+        enter(Origin(unix=self.socket, routes={"/version": lambda _: answer({"ApiVersion": "1.47"})}))
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._servers.close()
+
+    def localize(self, code: str) -> str:
+        """`code` with the pages' places replaced by ours."""
+        local = code.replace(API, self.api.url).replace(CDN, self.cdn.url).replace(SOCKET, str(self.socket))
+        assert not OUTSIDE.findall(local), OUTSIDE.findall(local)
+        return local
+
+    def generalize(self, output: str) -> str:
+        """`output` as the page has it."""
+        return output.replace(self.api.url, API).replace(self.cdn.url, CDN)
+
+    def _routes(self) -> dict[str, Callable[[Received], Answer]]:
+        return {
+            "/users": users,
+            "/users/2": lambda _: answer({"error": "no such user"}, 404),
+            "/private": private,
+            "/keys": lambda request: Answer(status=200 if request.get("X-API-Key") == "valid" else 401),
+            "/whoami": lambda request: text(request.get("Authorization") or "nobody"),
+            "/form": lambda request: text(request.body.decode()),
+            "/shout": lambda request: answer({"received": request.body.decode()}),
+            "/upload": upload,
+            "/files/note.txt": lambda request: stored(request, b"a few words"),
+            "/files/video.mp4": lambda request: stored(request, VIDEO),
+            "/icon.png": lambda _: Answer(pattern(400), headers=[("Content-Type", "image/png")]),
+            "/video.mp4": lambda _: Answer(VIDEO, headers=[("Content-Type", "video/mp4")]),
+            "/log": lambda _: Answer(b"started\nstopped\n", chunked=True),
+            "/slow": self._slow,
+            "/flaky": in_turn(503, 503, 200),
+            "/report": in_turn(202, 200),
+            "/download": lambda _: Answer(status=302, headers=[("Location", f"{self.cdn.url}/file.bin")]),
+            **dict.fromkeys(TITLES, lambda request: answer({"id": 1, "title": TITLES[request.path]})),
+        }
+
+    def _slow(self, _: Received) -> Answer:
+        assert self.api.release.wait(10)
+        return Answer()
+
+
+VIDEO = pattern(300_000)
+FILES = {"profile.jpg": pattern(2048), "video.mp4": VIDEO}
+
+
+def text(value: str) -> Answer:
+    return Answer(value.encode(), headers=[("Content-Type", "text/plain")])
+
+
+def users(request: Received) -> Answer:
+    if request.method == "POST":
+        return answer({"id": 2, **json.loads(request.body)}, 201)
+    assert request.target in ("/users", "/users?born=1815")
+    return answer([{"id": 1, "name": "Ada"}])
+
+
+def private(request: Received) -> Answer:
+    if request.get("Authorization") != "Bearer a-new-token":
+        return answer({"error": "who are you?"}, 401)
+    return answer({"welcome": "Ada"})
+
+
+def upload(request: Received) -> Answer:
+    shown = []
+    for part in parts(request):
+        if part.filename is None:
+            shown.append({"name": part.name, "value": part.content.decode()})
+        else:
+            file = {"filename": part.filename, "type": part.content_type, "size": len(part.content)}
+            shown.append({"name": part.name, **file})
+    return answer(shown)
+
+
+def stored(request: Received, content: bytes) -> Answer:
+    assert request.method == "PUT"
+    assert request.body == content
+    return Answer(status=204)
+
+
+def show_own_fields(request: Received) -> Answer:
+    return answer({name: value for name, value in request.headers if name.startswith("X-")})
+
+
+def in_turn(*statuses: int) -> Callable[[Received], Answer]:
+    """Answers with each of them, and then with the last one."""
+    left = chain(statuses, repeat(statuses[-1]))
+    return lambda _: Answer(status=next(left))
+
+
+# A page
+
+
+class Console:
+    """Runs examples one after the other, as somebody would who types them in."""
+
+    def __init__(self, api: Api, page: Path) -> None:
+        self._api = api
+        self._page = page
+        self._names: dict[str, Any] = {"__name__": "__main__"}
+        self._unseen: list[str] = []
+
+    def __enter__(self) -> Console:
+        self._runner = asyncio.Runner(loop_factory=loop_factory("asyncio"))
+        self._runner.get_loop().set_exception_handler(lambda _, context: self._unseen.append(str(context)))
+        return self
+
+    def run(self, example: Example) -> None:
+        # As many lines before it as on the page: a traceback then names the page's own line.
+        code = "\n" * (example.line - 1) + self._api.localize(example.code)
+        compiled = compile(code, str(self._page), "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            # An example without `await` runs outside of the loop, as asyncio.run needs it.
+            result = eval(compiled, self._names)
+            if inspect.iscoroutine(result):
+                self._runner.run(result)
+        where = f"{self._page.name}:{example.line}"
+        assert self._api.generalize(printed.getvalue()) == example.output, where
+
+    def __exit__(self, *exc_info: object) -> None:
+        for value in [*self._names.values()]:
+            if isinstance(value, AtomHTTP):
+                self._runner.run(value.close())
+            elif isinstance(value, SyncAtomHTTP):
+                value.close()
+        # What an example keeps, an unread response for one, goes before the loop does.
+        self._names.clear()
+        self._runner.close()
+        assert self._unseen == []
+
+
+@pytest.fixture
+def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
+    monkeypatch.chdir(tmp_path)
+    for name, content in FILES.items():
+        (tmp_path / name).write_bytes(content)
+    with Api(tmp_path) as running:
+        yield running
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_the_examples_of_a_page_do_what_it_says(page: Path, api: Api) -> None:
+    content = page.read_text()
+    examples = read_examples(content)
+    assert len(examples) == content.count("```python"), "an example is not written as the others are"
+    with Console(api, page) as console:
+        for example in examples:
+            if example.reason is None:
+                console.run(example)
+            else:
+                compile(example.code, str(page), "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+
+
+def synchronous(example: Example) -> Example:
+    """The example as somebody writes it who has SyncAtomHTTP."""
+    code = re.sub(r"\b(async|await) ", "", re.sub(r"\bAtomHTTP\b", "SyncAtomHTTP", example.code))
+    assert "asyncio" not in code
+    return example._replace(code=code)
+
+
+# One has examples for both, and is about what differs.
+@pytest.mark.parametrize("page", [page for page in PAGES[1:] if page.name != "concurrency.md"], ids=name_of)
+def test_the_examples_do_the_same_synchronously(page: Path, api: Api) -> None:
+    with Console(api, page) as console:
+        for example in read_examples(page.read_text()):
+            if example.reason is None:
+                console.run(synchronous(example))
+
+
+def test_files_that_examples_write_are_complete(api: Api) -> None:
+    page = ROOT / "docs" / "responses.md"
+    with Console(api, page) as console:
+        for example in read_examples(page.read_text()):
+            console.run(example)
+    assert Path("copy.mp4").read_bytes() == VIDEO
+
+
+# The tests of these tests
+
+
+def test_a_wrong_example_is_seen(api: Api) -> None:
+    page = Path("page.md")
+    with Console(api, page) as console:
+        console.run(Example(1, "x = 1\nprint(x)", "1\n", None))
+        console.run(Example(1, f"import asyncio\nawait asyncio.sleep(0)\nprint(x, '{API}')", f"1 {API}\n", None))
+        with pytest.raises(AssertionError, match=r"page\.md:7"):
+            console.run(Example(7, "print(x)", "2\n", None))
+        with pytest.raises(AssertionError, match=r"page\.md:7"):
+            console.run(Example(7, "print(x)", "", None))
+        with pytest.raises(NameError) as failed:
+            console.run(Example(9, "nothing", "", None))
+        assert failed.traceback[-1].lineno == 8  # counted from 0
+        with pytest.raises(AssertionError, match="httpbin"):
+            console.run(Example(1, "'https://httpbin.org/get'", "", None))
+
+
+def test_examples_are_found_with_their_marks() -> None:
+    page = "# T\n\n```python\na\n```\n\n```text\nb\n```\n\n<!-- not run: it needs a printer -->\n```python\nc\n```\n"
+    assert read_examples(page) == [
+        Example(4, "a\n", "b\n", None),
+        Example(13, "c\n", "", "it needs a printer"),
+    ]
+
+
+def test_what_is_not_run_says_why() -> None:
+    for page in PAGES:
+        for example in read_examples(page.read_text()):
+            assert example.reason is None or len(example.reason.split()) >= 3, f"{page.name}:{example.line}"
+
+
+# What else the pages say
+
+
+def anchors(page: Path) -> set[str]:
+    """The headings of a page as GitHub links to them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", [*PAGES, *OTHERS], ids=name_of)
+def test_its_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\((?!https:)([^)]+)\)", page.read_text()):
+        path, _, anchor = target.partition("#")
+        found = page.parent / path if path else page
+        assert found.exists(), target
+        assert not anchor or anchor in anchors(found), target
+
+
+def test_every_page_is_in_the_index_and_has_a_sentence_on_the_synchronous_client() -> None:
+    index = (ROOT / "docs" / "README.md").read_text()
+    for page in PAGES[1:]:
+        assert page.name == "README.md" or f"({page.name})" in index, page.name
+        assert "`SyncAtomHTTP`" in page.read_text(), page.name
+
+
+def test_the_readme_leads_to_every_page_and_stays_short() -> None:
+    content = PAGES[0].read_text()
+    assert len(content.splitlines()) <= 170
+    for page in PAGES[1:]:
+        assert f"(docs/{page.name})" in content, page.name
+
+
+def test_the_tree_of_errors_is_the_drawn_one() -> None:
+    assert errors.__doc__ is not None
+    tree = errors.__doc__.split("```\n")[1]
+    assert f"```text\n{tree}```\n" in (ROOT / "docs" / "errors.md").read_text()
