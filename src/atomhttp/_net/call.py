@@ -147,4 +147,6 @@ class Call:
         limit = self.phase_limit if by_phase else (self.timeout.total or 0.0)
         # The deadline may be older than this exchange: redirects and retries share it.
         began = self.started if by_phase or self.deadline is None else min(self.started, self.deadline - limit)
-        return AtomHTTPTimeoutError.passed(limit, now - began, self.phase, self.target.url, by_phase=by_phase)
+        # One wait covers a whole response: what was being waited for shows in what has come.
+        phase = "body" if self.phase == "headers" and self.head is not None else self.phase
+        return AtomHTTPTimeoutError.passed(limit, now - began, phase, self.target.url, by_phase=by_phase)

@@ -5,15 +5,14 @@ It runs for every hop on the call's own origin, after encoding; a redirect elsew
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
-from atomhttp._model.callables import call_user
 from atomhttp._model.request import Request
+from atomhttp._pipeline.deadline import ask, in_time
 from atomhttp._pipeline.resend import can_replay
 from atomhttp._pipeline.response import Response
-from atomhttp.errors import AtomHTTPOptionError, AtomHTTPTimeoutError
+from atomhttp.errors import AtomHTTPOptionError
 
 if TYPE_CHECKING:
     from atomhttp._pipeline.exchange import Exchange, Send
@@ -29,24 +28,9 @@ async def authenticate(send: Send, exchange: Exchange, driver: Any, request: Req
             await _load_body(request)
     request = request.editable()
     if not hasattr(auth, "auth_flow"):
-        with in_time(driver, request):
-            changed = await call_user(driver, request.deadline, auth, request)
+        changed = await ask(driver, request, auth, request)
         return await send(_check_request(request if changed is None else changed, auth))
     return await _run_flow(_start_flow(auth, request), send, exchange, request)
-
-
-@contextmanager
-def in_time(driver: Any, request: Request) -> Iterator[None]:
-    """Here the caller's own code is waited for: what outlasts the deadline is the call's timeout, not its own."""
-    try:
-        yield
-    except TimeoutError as error:
-        due, now, limit = request.deadline, driver.now(), request.outline.timeout.total or 0.0
-        if type(error) is not TimeoutError or due is None or now < due:
-            raise
-        passed = AtomHTTPTimeoutError.passed(limit, now - (due - limit), "headers", request.url)
-        passed.request = request
-        raise passed from error
 
 
 def _start_flow(auth: Any, request: Request) -> Generator[Any, Any, None]:

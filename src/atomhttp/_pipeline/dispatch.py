@@ -14,6 +14,7 @@ from atomhttp._model.config import RequestConfig
 from atomhttp._model.request import Outline, Request
 from atomhttp._pipeline.auth import authenticate
 from atomhttp._pipeline.content import Codings, ContentReader
+from atomhttp._pipeline.deadline import in_time
 from atomhttp._pipeline.exchange import Exchange
 from atomhttp._pipeline.interceptors import intercept
 from atomhttp._pipeline.plan import Plan
@@ -24,7 +25,7 @@ from atomhttp._pipeline.response import Response, is_accepted, status_error
 from atomhttp._pipeline.retry import retry
 from atomhttp._pipeline.transforms import transform_request, transform_response
 from atomhttp._redact import redact_url
-from atomhttp.errors import AtomHTTPDecodeError, AtomHTTPError, AtomHTTPTimeoutError
+from atomhttp.errors import AtomHTTPDecodeError, AtomHTTPError
 
 _logger = logging.getLogger("atomhttp.request")
 
@@ -204,24 +205,10 @@ async def _send_by_policies(
     except AtomHTTPError as error:
         error.attempts = exchange.attempts
         raise
-    except TimeoutError as error:
-        # The deadline ends the wait for the caller's own functions too; any other such error is theirs.
-        if type(error) is not TimeoutError or request.deadline is None or driver.now() < request.deadline:
-            raise
-        late = timeout_passed(request, driver.now())
-        late.attempts = exchange.attempts
-        raise late from error
     finally:
         driver.leave()
         # An error knows this frame: together they would wait for the garbage collector.
         failure = None
-
-
-def timeout_passed(request: Request, now: float) -> AtomHTTPTimeoutError:
-    """The error for a deadline that came while a function of the caller's was waited for."""
-    limit = request.outline.timeout.total or 0.0
-    elapsed = now - (request.deadline or now) + limit
-    return AtomHTTPTimeoutError.passed(limit, elapsed, "headers", request.url)
 
 
 async def _finish(response: Response[Any], exchange: Exchange, driver: Any, open_stream: OpenStream) -> Response[Any]:
@@ -244,9 +231,10 @@ async def _finish(response: Response[Any], exchange: Exchange, driver: Any, open
         earlier.request.driver = None
     functions = outline.transform_response
     if functions is not None:
-        response.data = await transform_response(
-            functions, response.data, response.headers, response.status, driver, response.request.deadline
-        )
+        with in_time(driver, response.request):
+            response.data = await transform_response(
+                functions, response.data, response.headers, response.status, driver, response.request.deadline
+            )
     if refused:
         raise status_error(response)
     return response

@@ -10,10 +10,10 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from atomhttp._model.callables import call_user
 from atomhttp._model.request import FieldBlock, Outline, Request
 from atomhttp._model.route import Route
 from atomhttp._model.url import Target, resolve_reference
+from atomhttp._pipeline.deadline import ask
 from atomhttp._pipeline.resend import can_replay
 from atomhttp._pipeline.response import Response
 from atomhttp._redact import is_secret_name, redact_url
@@ -175,7 +175,7 @@ async def _ask(hop: Request, response: Response[Any], driver: Any) -> Request:
     before_redirect = hop.config.before_redirect
     if before_redirect is None:
         return hop
-    headers = await call_user(driver, hop.deadline, before_redirect, hop, response)
+    headers = await ask(driver, hop, before_redirect, hop, response)
     if headers is None:
         return hop
     if not isinstance(headers, Mapping):

@@ -13,10 +13,10 @@ import time
 from datetime import UTC
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from atomhttp._model.callables import call_user
 from atomhttp._model.request import Request
 from atomhttp._model.retry_config import RetryPolicy
 from atomhttp._pipeline.attempt import Attempt
+from atomhttp._pipeline.deadline import ask
 from atomhttp._pipeline.resend import USED_UP, can_replay, may_repeat
 from atomhttp._pipeline.response import Response
 from atomhttp.errors import (
@@ -81,7 +81,7 @@ async def retry(send: Send, exchange: Exchange, driver: Any, request: Request) -
         _logger.debug("retry %d of %s in %.2f s: %r", retries, request, wait, outcome)
         if policy.on_retry is not None:
             info = RetryInfo(exchange.attempts[-1], wait, outcome, request.config)
-            await _ask(driver, request, policy.on_retry, info)
+            await ask(driver, request, policy.on_retry, info)
         # A traceback that nobody will see holds on to every frame that it passed.
         outcome = None  # type: ignore[assignment]  # not needed while waiting
         await driver.sleep(due - driver.now())
@@ -125,18 +125,6 @@ def _blame_attempt(
     )
 
 
-async def _ask(driver: Any, request: Request, function: Any, *arguments: Any) -> Any:
-    """What a function of the caller's gives. The deadline of the call holds for it too."""
-    try:
-        return await call_user(driver, request.deadline, function, *arguments)
-    except TimeoutError as error:
-        now, limit = driver.now(), request.outline.timeout.total
-        if type(error) is not TimeoutError or request.deadline is None or now < request.deadline or limit is None:
-            raise
-        elapsed = now - (request.deadline - limit)
-        raise AtomHTTPTimeoutError.passed(limit, elapsed, "headers", request.url) from error
-
-
 async def _find_wait(
     outcome: Response[Any] | AtomHTTPError,
     request: Request,
@@ -153,7 +141,7 @@ async def _find_wait(
         return None
     if policy.condition is not None:
         attempt = exchange.attempts[-1]
-        wanted = await _ask(driver, request, policy.condition, outcome, attempt)
+        wanted = await ask(driver, request, policy.condition, outcome, attempt)
     else:
         wanted = _is_transient(outcome, request, policy)
     if not wanted:
