@@ -90,7 +90,7 @@ class BearerAuth:
     """A bearer token (RFC 6750).
 
     Raises:
-        AtomHTTPOptionError: ERR_BAD_OPTION_VALUE: control characters.
+        AtomHTTPOptionError: ERR_BAD_OPTION_VALUE: an empty token, or control characters.
     """
 
     __slots__ = ("token",)
@@ -98,7 +98,10 @@ class BearerAuth:
     token: str
 
     def __init__(self, token: str) -> None:
-        object.__setattr__(self, "token", _check("token", token))
+        if _check("token", token).strip().lower() in ("", "bearer"):
+            # An empty environment variable, more often than not.
+            raise AtomHTTPOptionError("token: it is empty", "ERR_BAD_OPTION_VALUE")
+        object.__setattr__(self, "token", token)
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise _unchangeable(self)

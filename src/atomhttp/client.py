@@ -381,7 +381,14 @@ def form_options(verb: str, data: Any, extra: tuple[Any, ...], options: dict[str
     """The options of a verb that sends a multipart form, unless its headers say otherwise (axios's `postForm`)."""
     headers = Headers(options.get("headers"))
     headers.set("Content-Type", "multipart/form-data", rewrite=False)
+    if isinstance(data, (str, bytes)) and "boundary=" not in headers.get("content-type", ""):
+        raise AtomHTTPOptionError(
+            f"data: {verb} sends a FormData, or a mapping that becomes one, not {type(data).__name__}",
+            "ERR_BAD_OPTION_VALUE",
+        )
     options["headers"] = headers
+    if data is None and not {"json", "form"} & options.keys():
+        data = {}
     return data_options(verb, data, extra, options)
 
 

@@ -106,6 +106,9 @@ class IteratorBody(StreamedBody):
         self, pieces: Iterable[bytes] | AsyncIterable[bytes], length: int | None = None, what: str = "data"
     ) -> None:
         super().__init__(length, replayable=not isinstance(pieces, (Iterator, AsyncIterator)), what=what)
+        if getattr(pieces, "gi_frame", pieces) is None or getattr(pieces, "ag_frame", pieces) is None:
+            # Nothing would come of it, and an empty body is a body too.
+            raise bad_content(f"{what}: it is a generator that has been used up; make a new one")
         self._pieces = pieces
 
     def _start(self, driver: Any, due: float | None) -> BodyReader:

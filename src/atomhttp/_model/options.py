@@ -85,8 +85,9 @@ def _method(name: str, value: Any) -> str:
 
 
 def _url(name: str, value: Any) -> Any:
-    if value is None or isinstance(value, (int, float, bytes, Mapping)):
-        raise bad_value(name, value, "a URL (str, or an object whose str() is one)")
+    if value is None or isinstance(value, (int, float, bytes, bytearray, Mapping, list, tuple, set, frozenset)):
+        hint = "; a config is given to request(config)" if isinstance(value, Mapping) else ""
+        raise bad_value(name, value, f"a URL (str, or an object whose str() is one{hint})")
     return value
 
 
@@ -496,6 +497,11 @@ _ELSEWHERE: Final = {
     "unix_socket": "socketPath",
     "uds": "socketPath",
     "limits": "maxConnections",
+    "retries": "retryConfig",
+    "max_retries": "retryConfig",
+    "transport": "adapter",
+    "payload": "data",
+    "form_data": "FormData (data=form)",
 }
 # Of the contract, but still to come.
 _PLANNED: Final = frozenset(

@@ -77,7 +77,9 @@ class InterceptorManager:
         _check_function("interceptor", interceptor, optional=False)
         if not isinstance(is_response, bool):
             raise AtomHTTPOptionError(
-                f"is_response: expected True or False, got {is_response!r}", "ERR_BAD_OPTION_VALUE"
+                f"is_response: expected True or False, got {is_response!r}"
+                + ("; did you mean interceptors.response.use(ok, err)?" if callable(is_response) else ""),
+                "ERR_BAD_OPTION_VALUE",
             )
         if is_response:
             if run_when is not None:

@@ -22,7 +22,7 @@ from atomhttp._body.encode import (
 )
 from atomhttp._model.config import Defaults, RequestConfig, given_options, merge_retry_config
 from atomhttp._model.headers import Headers
-from atomhttp._model.options import OPTIONS, real_socket_path
+from atomhttp._model.options import BY_NAME, OPTIONS, real_socket_path
 from atomhttp._model.params import merge_params, serialize_params
 from atomhttp._model.request import FieldBlock, Outline, Request
 from atomhttp._model.route import Route
@@ -113,7 +113,7 @@ class Plan:
             fields["method"] = method
         if url is not None:
             _check_once("url", options)
-            fields["url"] = url
+            fields["url"] = url if type(url) is str else BY_NAME["url"].check("url", url)
         if isinstance(config, RequestConfig) and config.is_complete:
             fields["headers"] = fields.pop("_call_headers")
             fields["params"] = merge_params(None, fields["params"])

@@ -10,6 +10,7 @@ from atomhttp._model.headers import Headers
 from atomhttp._model.request import Request
 from atomhttp._model.status_code import reason_phrase
 from atomhttp._pipeline.attempt import Attempt
+from atomhttp._pipeline.stream import ResponseStream, SyncResponseStream
 from atomhttp._redact import redact_fields, redact_url
 from atomhttp.errors import AtomHTTPOptionError, AtomHTTPStatusError
 
@@ -234,20 +235,22 @@ class Response(Generic[T]):
     # A response of type "stream" can be closed by itself.
 
     async def __aenter__(self) -> Response[T]:
+        if isinstance(self.data, SyncResponseStream):
+            raise TypeError("this response's stream is synchronous: use 'with'")
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        close = getattr(self.data, "aclose", None)
-        if close is not None:
-            await close()
+        if isinstance(self.data, ResponseStream):
+            await self.data.aclose()
 
     def __enter__(self) -> Response[T]:
+        if isinstance(self.data, ResponseStream):
+            raise TypeError("this response's stream is asynchronous: use 'async with'")
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        close = getattr(self.data, "close", None)
-        if close is not None:
-            close()
+        if isinstance(self.data, SyncResponseStream):
+            self.data.close()
 
     def __getattr__(self, name: str) -> NoReturn:
         if hasattr(type(self), name):
