@@ -119,6 +119,7 @@ class RequestConfig(_Options):
     def __init__(self, config: Mapping[str, Any] | RequestConfig | None = None, /, **options: Any) -> None:
         given = given_options(config, options)
         self.__dict__.update(given)
+        self.carry_note(config)
 
     def _absent(self, option: Option) -> Any:
         if option.name == "headers":
@@ -133,6 +134,14 @@ class RequestConfig(_Options):
     def keys(self) -> list[str]:
         names = super().keys()
         return names if "headers" in names or "_layers" not in self.__dict__ else [*names, "headers"]
+
+    def carry_note(self, *sources: Any) -> None:
+        """Keeps in mind which credentials were a client's own: they do not become the call's by being copied."""
+        for source in sources:
+            note = source.__dict__.get("_own") if isinstance(source, RequestConfig) else None
+            if note is not None:
+                self.__dict__["_own"] = note
+                return
 
     @property
     def is_complete(self) -> bool:
@@ -167,6 +176,8 @@ class RequestConfig(_Options):
             if isinstance(value, MappingProxyType):
                 state[name] = dict(value)
         state["headers"] = self.headers.copy()
+        if "_own" in self.__dict__:
+            state["_own"] = self.__dict__["_own"]
         # What equals a default matters too where a client's defaults are in it already: they may be others.
         return {**state, "_complete": True} if self.is_complete else state
 
@@ -250,7 +261,9 @@ def merge_config(
     Raises:
         AtomHTTPOptionError: an unknown option, or a value of the wrong kind.
     """
-    return RequestConfig(first, **given_options(second, {}))
+    merged = RequestConfig(first, **given_options(second, {}))
+    merged.carry_note(first, second)
+    return merged
 
 
 class DefaultHeaders(Headers):

@@ -127,11 +127,17 @@ def _log_error(error: AtomHTTPError, request: object, milliseconds: float) -> No
 def _complete_error(error: AtomHTTPError, request: Request | None) -> None:
     """What an error can tell of its call."""
     if request is not None:
-        error.request = error.request or request
+        answered = None if error.response is None else error.response.request
+        # A redirect's, where there was one.
+        error.request = error.request or answered or request
         error.config = error.config or request.config
         if error.received is not None and error.response is None:
             # It had begun: what it said so far may explain why it broke off.
             error.response = Response.received(error.received, error.request, b"")
+        for each in (request, error.request, answered):
+            if each is not None:
+                # An error that is kept must not keep the event loop.
+                each.driver = None
     error.received = None
     if not error.attempts and error.response is not None:
         error.attempts = error.response.attempts
@@ -203,7 +209,8 @@ async def _send_by_policies(
                 reader.close()
             raise
     except AtomHTTPError as error:
-        error.attempts = exchange.attempts
+        if not error.from_caller:
+            error.attempts = exchange.attempts
         raise
     finally:
         driver.leave()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from atomhttp._body.encode import (
     JSON,
@@ -20,7 +20,7 @@ from atomhttp._body.encode import (
     encode_form,
     encode_json,
 )
-from atomhttp._model.config import Defaults, RequestConfig, given_options, merge_retry_config
+from atomhttp._model.config import HEADER_LAYERS, Defaults, RequestConfig, given_options, merge_retry_config
 from atomhttp._model.headers import Headers
 from atomhttp._model.options import BY_NAME, OPTIONS, real_socket_path
 from atomhttp._model.params import merge_params, serialize_params
@@ -30,7 +30,7 @@ from atomhttp._model.timeout import Timeout
 from atomhttp._model.url import Target, append_query, is_absolute, join_url, parse_url
 from atomhttp._pipeline.interceptors import Interceptors
 from atomhttp.auth import BasicAuth, BearerAuth, is_flow
-from atomhttp.errors import AtomHTTPLimitError, AtomHTTPOptionError
+from atomhttp.errors import AtomHTTPError, AtomHTTPLimitError, AtomHTTPOptionError
 
 # How many URLs a plan remembers, and how long one may be: what is longer is hardly ever asked for twice.
 MAX_TARGETS: Final = 1000
@@ -40,6 +40,21 @@ _CONTENT: Final = frozenset(("data", "json", "form"))
 _NOT_GIVEN_WHEN_NONE: Final = frozenset(("params", "headers", "data", "json", "form", "meta"))
 # Default header fields that say who the caller is: they stay on the origin of the baseURL.
 _CREDENTIALS: Final = frozenset(("authorization", "cookie", "proxy-authorization"))
+
+
+class OwnCredentials(NamedTuple):
+    """What a client says of itself, and where that may go. Noted on every config: it never becomes the call's own."""
+
+    origin: tuple[object, ...] | None
+    fields: dict[str, frozenset[str]]
+    auth: Any
+
+    def is_foreign(self, target: Target) -> bool:
+        """Whether they have no business there: not at the origin of the client's baseURL."""
+        return self.origin is not None and _place(target) != self.origin
+
+    def __repr__(self) -> str:
+        return f"<OwnCredentials of {self.origin}>"
 
 
 class Plan:
@@ -54,6 +69,7 @@ class Plan:
         "_headers",
         "_meta",
         "_outlines",
+        "_own",
         "_params",
         "_targets",
         "_template",
@@ -85,6 +101,9 @@ class Plan:
         self._template["params"] = None
         base = defaults.base_url
         self._base_origin = _place(parse_url(join_url(base, ""))) if base else None
+        layers = [self._headers.for_method(method) for method in HEADER_LAYERS]
+        own = {name: frozenset(layer[name] for layer in layers if name in layer) for name in _CREDENTIALS}
+        self._own = self._template["_own"] = OwnCredentials(self._base_origin, own, self._auth)
 
     def build_headers(self, method: str) -> Headers:
         """The default headers of a request with `method`, as a new object."""
@@ -106,8 +125,15 @@ class Plan:
             is_complete = isinstance(config, RequestConfig) and config.is_complete
             given = given_options(config, options)
             self._merge(fields, given, is_complete)
-            if "auth" in (options if is_complete else given) or (is_complete and "_has_own_auth" in config.__dict__):
+            note = config.__dict__.get("_own") if isinstance(config, RequestConfig) else None
+            # What the call itself says; of a config that a client has completed, only what stands beside it.
+            said = given if note is None else options
+            if said.get("headers"):
+                fields["_said"] = frozenset(name.lower() for name in Headers(said["headers"]))
+            if "auth" in said or (note is not None and "_has_own_auth" in config.__dict__):
                 fields["_has_own_auth"] = True
+            if note is not None:
+                fields["_own"] = note
         if method is not None:
             _check_once("method", options)
             fields["method"] = method
@@ -158,7 +184,11 @@ class Plan:
             return None
         request = Request(outline, driver, started, (self, url, options))
         if options:
-            self._add_body(request, options)
+            try:
+                self._add_body(request, options)
+            except AtomHTTPError as error:
+                error.request, error.config = request, request.config
+                raise
         return request
 
     def build_request(
@@ -231,21 +261,20 @@ class Plan:
 
     def _find_block(self, config: RequestConfig, method: str, target: Target) -> FieldBlock:
         fields = config.__dict__
-        foreign = self._is_foreign(target)
+        foreign = self._own.is_foreign(target)
         shared = "headers" not in fields and "_call_headers" not in fields and fields["auth"] is self._auth
         if not shared or foreign or target.userinfo is not None or self._auth_changes:
-            return self._build_block(config, method, target, foreign)
+            return self._build_block(config, method, target)
         block = self._blocks.get(method)
         if block is None:
-            block = self._blocks[method] = self._build_block(config, method, target, foreign)
+            block = self._blocks[method] = self._build_block(config, method, target)
         return block
 
-    def _build_block(self, config: RequestConfig, method: str, target: Target, foreign: bool) -> FieldBlock:
+    def _build_block(self, config: RequestConfig, method: str, target: Target) -> FieldBlock:
         headers = config.headers.copy()
         own = self.build_headers(method)
         auth = self._choose_auth(config, target)
-        if foreign:
-            self._leave_credentials(headers, own, config, target, auth)
+        self._leave_credentials(headers, config, target, auth)
         if auth is not None and not is_flow(auth):
             headers.update(auth.get_header())
         if "range" in headers and headers.get("accept-encoding") == own.get("accept-encoding"):
@@ -263,35 +292,41 @@ class Plan:
         """
         auth = config.auth
         # A copy of the client's is the client's, unless it is the call that gives it.
-        if auth is not None and ("_has_own_auth" in config.__dict__ or auth != self._auth):
+        owners = (
+            [] if "_has_own_auth" in config.__dict__ else [own for own in self._find_own(config) if own.auth == auth]
+        )
+        if auth is not None and not owners:
             return auth
-        given, own = config.headers.get("authorization"), self.build_headers(config.method).get("authorization")
-        if given is not None and given != own:
+        given = config.headers.get("authorization")
+        if given is not None and not any(given in own.fields["authorization"] for own in self._find_own(config)):
             return None
         userinfo = target.userinfo
         if userinfo is not None and is_absolute(str(config.url)):
             return BasicAuth(*userinfo)
         if auth is not None:
-            if not self._is_foreign(target) or "authorization" in config.cross_origin_headers:
+            foreign = any(own.is_foreign(target) for own in owners)
+            if not foreign or "authorization" in config.cross_origin_headers:
                 return auth
             self._defaults.tell_foreign(target.url)
             return None
         return BasicAuth(*userinfo) if userinfo is not None and given is None else None
 
-    def _is_foreign(self, target: Target) -> bool:
-        """Whether the client's own credentials have no business there: not at the origin of its baseURL."""
-        return self._base_origin is not None and _place(target) != self._base_origin
+    def _find_own(self, config: RequestConfig) -> list[OwnCredentials]:
+        """The credentials of this client as they are, and those of the client or the time that `config` comes from."""
+        note: OwnCredentials = config.__dict__.get("_own", self._own)
+        return [self._own] if note is self._own else [self._own, note]
 
-    def _leave_credentials(
-        self, headers: Headers, own: Headers, config: RequestConfig, target: Target, auth: Any
-    ) -> None:
-        """The client's own fields stay at home, unless the call gives or allows them."""
-        given = config.__dict__.get("_call_headers") or ()
-        for name in _CREDENTIALS & {known.lower() for known in own}:
-            if headers.get(name) == own[name] and name not in given and name not in config.cross_origin_headers:
-                del headers[name]
-                if name != "authorization" or auth is None:
-                    self._defaults.tell_foreign(target.url)
+    def _leave_credentials(self, headers: Headers, config: RequestConfig, target: Target, auth: Any) -> None:
+        """A client's own fields stay at home, unless the call gives or allows them."""
+        allowed = (*config.__dict__.get("_said", ()), *config.cross_origin_headers)
+        for own in self._find_own(config):
+            if not own.is_foreign(target):
+                continue
+            for name, values in own.fields.items():
+                if headers.get(name) in values and name not in allowed:
+                    del headers[name]
+                    if name != "authorization" or auth is None:
+                        self._defaults.tell_foreign(target.url)
 
     # Content
 

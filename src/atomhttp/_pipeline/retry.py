@@ -104,6 +104,8 @@ async def _attempt(send: Send, driver: Any, request: Request, policy: RetryPolic
         return error
     finally:
         request.deadline = deadline
+    # Auth may have made another request of it.
+    response.request.deadline = deadline
     if limit is not None and response.unread is not None and request.outline.timeout.stream_gap is None:
         # The attempt is over. Its content has the time of the call.
         response.unread.bind(deadline)
