@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import inspect
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -14,6 +16,7 @@ from support.certificates import Certificates
 from support.clock import VirtualClockLoop, engine_clock
 from support.nginx import Nginx, find_nginx, run_nginx
 from support.origin import Origin
+from support.proxies import RealProxy, find_program, package, run_proxy
 
 # What a developer's shell may hold and a client reads: a test that wants one of these sets it itself.
 SCRUBBED = (
@@ -103,6 +106,20 @@ def nginx(tmp_path_factory: pytest.TempPathFactory, certificates: Certificates) 
         pytest.skip("NGINX IS NOT INSTALLED: no test against a real server was run (Debian: apt-get install nginx)")
     with run_nginx(program, tmp_path_factory.mktemp("nginx"), certificates) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def real_proxy(certificates: Certificates) -> Iterator[Callable[[str], RealProxy]]:
+    """Starts a real proxy for the run: `real_proxy("squid").url`; the kinds are listed in `support.proxies`."""
+    with contextlib.ExitStack() as running:
+
+        @functools.cache
+        def start(kind: str) -> RealProxy:
+            if (program := find_program(kind)) is None:
+                pytest.skip(f"NO {kind.upper()}: nothing was sent through it (Debian: apt-get install {package(kind)})")
+            return running.enter_context(run_proxy(kind, program, certificates))
+
+        yield start
 
 
 @pytest.fixture

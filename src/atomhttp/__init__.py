@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING, Any
 
 from atomhttp import auth, errors, progress
-from atomhttp._adapters.base import AdapterResponse
+from atomhttp._adapters.base import Adapter, AdapterResponse
 from atomhttp._adapters.network import HTTPAdapter
+from atomhttp._model.abort import AbortController, AbortSignal
 from atomhttp._model.config import RequestConfig, merge_config
+from atomhttp._model.cookie import Cookie
+from atomhttp._model.cookies import CookieJar
 from atomhttp._model.headers import Headers
+from atomhttp._model.proxies import Proxy
 from atomhttp._model.request import Request
 from atomhttp._model.status_code import HttpStatusCode
 from atomhttp._model.timeout import Timeout
+from atomhttp._net.pool import PoolStats
 from atomhttp._pipeline.attempt import Attempt
 from atomhttp._pipeline.interceptors import InterceptorManager
 from atomhttp._pipeline.response import Response, Timings
@@ -46,10 +52,16 @@ from atomhttp.form_data import FormData, form_to_json, to_form_data
 from atomhttp.progress import ProgressBar, ProgressEvent
 from atomhttp.sync import SyncAtomHTTP, delete, get, head, options, patch, post, put, query, request
 
+if TYPE_CHECKING:
+    from atomhttp._adapters.mock import MockAdapter
+
 # Nothing is printed unless the application asks for it.
 logging.getLogger("atomhttp").addHandler(logging.NullHandler())
 
 __all__ = [
+    "AbortController",
+    "AbortSignal",
+    "Adapter",
     "AdapterResponse",
     "AsyncAtomHTTP",
     "AtomHTTP",
@@ -73,14 +85,22 @@ __all__ = [
     "Attempt",
     "BasicAuth",
     "BearerAuth",
+    "Cookie",
+    "CookieJar",
+    "DigestAuth",
     "FormData",
     "HTTPAdapter",
     "Headers",
     "HttpStatusCode",
     "InsecureRequestWarning",
     "InterceptorManager",
+    "MockAdapter",
+    "NetrcAuth",
+    "PoolStats",
     "ProgressBar",
     "ProgressEvent",
+    "Proxy",
+    "RefreshingAuth",
     "Request",
     "RequestConfig",
     "Response",
@@ -109,3 +129,12 @@ __all__ = [
     "request",
     "to_form_data",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "MockAdapter":
+        # For tests: nothing that a program in production should have to load.
+        from atomhttp._adapters.mock import MockAdapter
+
+        return MockAdapter
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,11 +8,12 @@ from atomhttp._model.config import Defaults
 from atomhttp._net.drivers import aio
 from atomhttp._net.drivers.blocking import BlockingDriver, Units, run_awaitable
 from atomhttp._net.drivers.together import check_callback, close_coroutines, collect_tasks, refusal
-from atomhttp._net.pool import FOR_EVER, closed_error
+from atomhttp._net.pool import PoolStats, closed_error
 from atomhttp._version import __version__
 
 __all__ = [
     "BlockingDriver",
+    "PoolStats",
     "Units",
     "build_adapter",
     "built_in_headers",
@@ -49,9 +50,4 @@ def build_adapter(defaults: Defaults) -> HTTPAdapter:
 
 def configure_adapter(adapter: HTTPAdapter, defaults: Defaults) -> None:
     """Applies limits that have changed; connections there are stay."""
-    limits = adapter.limits
-    limits.connections = defaults.max_connections
-    limits.connections_per_origin = defaults.max_connections_per_origin
-    limits.keep_alive_timeout = FOR_EVER if defaults.keep_alive_timeout is None else defaults.keep_alive_timeout
-    limits.lifetime = defaults.connection_lifetime
-    limits.max_header_size = defaults.max_header_size
+    adapter.set_limits(defaults)  # type: ignore[arg-type]  # read by item, as a mapping is

@@ -7,14 +7,18 @@ option because no type checker can read them from the table in `_model/options.p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from ipaddress import IPv4Address, IPv6Address
 from os import PathLike
 from types import UnionType
 from typing import Any, Literal, Protocol, TypeAlias, TypedDict, TypeVar, Unpack, overload
 
 from atomhttp._adapters.base import Adapter
+from atomhttp._model.abort import AbortSignal
 from atomhttp._model.config import RequestConfig
+from atomhttp._model.cookies import CookieJar
 from atomhttp._model.params import ParamsSerializer
+from atomhttp._model.proxies import Proxy
 from atomhttp._model.request import Request
 from atomhttp._pipeline.response import Response
 from atomhttp._pipeline.stream import ResponseStream, SyncResponseStream
@@ -59,6 +63,16 @@ Transformers: TypeAlias = "Callable[..., Any] | Sequence[Callable[..., Any]] | N
 BeforeRedirect: TypeAlias = Callable[[Request, Response[Any]], Any]
 RetryInput: TypeAlias = "bool | int | Mapping[str, Any] | None"
 RateInput: TypeAlias = "float | Sequence[float | None] | None"
+CookiesInput: TypeAlias = "Mapping[str, str] | CookieJar | Literal[False] | None"
+# A URL, axios's mapping, or a mapping of targets to proxies.
+ProxyInput: TypeAlias = "str | Proxy | Mapping[str, Any] | Literal[False] | None"
+# (address), (address, port) or (address, port, host).
+AddressGuard: TypeAlias = Literal["public"] | Callable[..., bool] | None
+IPAddress: TypeAlias = str | IPv4Address | IPv6Address
+Addresses: TypeAlias = Iterable[IPAddress]
+Resolver: TypeAlias = Callable[[str, int], Addresses | Awaitable[Addresses]] | None
+Hosts: TypeAlias = Mapping[str, IPAddress | Iterable[IPAddress]] | None
+LocalAddress: TypeAlias = IPAddress | tuple[IPAddress, int] | None
 # A client's header fields, and by the name of a layer ("common", "post", …) mappings of more of them.
 LayeredHeaders: TypeAlias = Mapping[str, Any] | Iterable[tuple[str, HeaderValue]]
 
@@ -107,6 +121,19 @@ class SharedOptions(TypedDict, total=False):
     transitional: Mapping[str, bool] | None
     with_credentials: bool
     withCredentials: bool
+    cookies: CookiesInput
+    xsrf_cookie_name: str
+    xsrfCookieName: str
+    xsrf_header_name: str
+    xsrfHeaderName: str
+    with_xsrf_token: bool
+    withXSRFToken: bool
+    proxy: ProxyInput
+    trust_env: bool
+    trustEnv: bool
+    address_guard: AddressGuard
+    addressGuard: AddressGuard
+    signal: AbortSignal | None
     socket_path: AnyPath | None
     socketPath: AnyPath | None
     allowed_socket_paths: AnyPath | Iterable[AnyPath] | None
@@ -184,6 +211,10 @@ class ClientOptions(SharedOptions, total=False):
     keepAliveTimeout: float | None
     connection_lifetime: float | None
     connectionLifetime: float | None
+    resolver: Resolver
+    hosts: Hosts
+    local_address: LocalAddress
+    localAddress: LocalAddress
     max_header_size: int
     maxHeaderSize: int
 

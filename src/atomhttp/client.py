@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, TypeVar, Unpack, overload
 
 from atomhttp._assembly import (
+    PoolStats,
     build_adapter,
     built_in_headers,
     check_callback,
@@ -17,6 +18,7 @@ from atomhttp._assembly import (
     running_driver,
 )
 from atomhttp._model.config import Defaults, RequestConfig, merge_option
+from atomhttp._model.cookies import CookieJar
 from atomhttp._model.headers import Headers
 from atomhttp._model.options import BY_NAME, CLIENT_OPTIONS, check_options
 from atomhttp._pipeline.content import ContentReader
@@ -107,6 +109,20 @@ class ClientBase:
             if self._owns_adapter:
                 configure_adapter(self._adapter, self.defaults)
         return plan
+
+    @property
+    def cookies(self) -> CookieJar:
+        """The client's cookies; with `cookies=False` a jar that nothing is put in or taken from."""
+        jar = self.defaults.jar
+        return CookieJar() if jar is None else jar
+
+    def pool_stats(self) -> PoolStats:
+        """How the client's connections are doing: open, idle, waiting, reused; over all its event loops and threads.
+
+        Clients that share an adapter share its connections. An adapter that keeps no such count says nothing but zeros.
+        """
+        stats = getattr(self._adapter, "pool_stats", None)
+        return stats() if stats is not None else PoolStats()
 
     def get_uri(self, config: ConfigInput = None, /, **options: Unpack[CallOptions]) -> str:
         """The absolute URL that a request with these options would go to; nothing is sent.

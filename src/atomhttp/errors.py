@@ -220,9 +220,19 @@ class AtomHTTPTLSError(AtomHTTPNetworkError):
 
 
 class AtomHTTPProxyError(AtomHTTPNetworkError):
-    """The proxy refused, or could not be used."""
+    """The proxy refused, or could not be used.
+
+    Attributes:
+        proxy_status: the status with which an HTTP proxy refused a tunnel, None when that was not what happened.
+    """
 
     codes = ("ERR_PROXY",)
+
+    def __init__(
+        self, message: str = "", code: str | None = None, *, proxy_status: int | None = None, **context: Any
+    ) -> None:
+        super().__init__(message, code, **context)
+        self.proxy_status = proxy_status
 
 
 class AtomHTTPProtocolError(AtomHTTPNetworkError):
@@ -270,9 +280,19 @@ class AtomHTTPTimeoutError(AtomHTTPError, TimeoutError):
 
 
 class AtomHTTPCanceledError(AtomHTTPError):
-    """The caller's signal aborted the call (axios's CanceledError)."""
+    """The caller's signal aborted the call (axios's CanceledError).
+
+    Attributes:
+        reason: what `abort` was given.
+    """
 
     codes = ("ERR_CANCELED",)
+
+    def __init__(
+        self, message: str = "canceled", code: str | None = None, *, reason: Any = None, **context: Any
+    ) -> None:
+        super().__init__(message, code, **context)
+        self.reason = reason
 
 
 AtomHTTPCancelError = AtomHTTPCanceledError

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
+from collections import Counter
 from typing import Any
 
 import pytest
 
 from contract.flavours import FLAVOURS, Api
+from contract.mocked import SETS, reason_to_leave_out
 from support.origin import Answer, Origin, Received
 
 # Policies stand above the drivers and know no event loop: a second one would run the same lines once more.
@@ -27,9 +29,29 @@ ABOVE_THE_LOOPS = frozenset(
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "api" in metafunc.fixturenames:
-        above = metafunc.module.__name__.rpartition(".")[2] in ABOVE_THE_LOOPS
-        flavours = [flavour for flavour in FLAVOURS if not above or flavour != "uvloop"]
+        module = metafunc.module.__name__.rpartition(".")[2]
+        unwanted = {"uvloop"} if module in ABOVE_THE_LOOPS else set()
+        if reason_to_leave_out(module, metafunc.function.__name__, metafunc.fixturenames):
+            unwanted.add("mock")
+        flavours = [flavour for flavour in FLAVOURS if flavour not in unwanted]
         metafunc.parametrize("api", flavours, indirect=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    counts: Counter[Any] = Counter()
+    kept = []
+    for item in items:
+        if isinstance(item, pytest.Function) and _flavour(item) == "mock":
+            counts[item.parent, item.originalname] += 1
+            if counts[item.parent, item.originalname] > SETS:
+                continue
+        kept.append(item)
+    items[:] = kept
+
+
+def _flavour(item: pytest.Function) -> str | None:
+    spec = getattr(item, "callspec", None)
+    return None if spec is None else spec.params.get("api")
 
 
 @pytest.fixture

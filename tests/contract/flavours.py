@@ -1,7 +1,10 @@
-"""One test body for every way of using the client: under asyncio, under uvloop, and synchronously.
+"""One test body for every way of using the client: under asyncio, under uvloop, synchronously, and without a network.
 
 A test is an `async def`. For the synchronous client nothing in it ever waits, so it is run by hand, without an event
 loop: a body that needed one would fail. `wait`, `each` and `entered` bridge what cannot be spelt the same in both.
+
+The flavour "mock" is asyncio with a MockAdapter in the network's place, which asks the test's origin for its answers in
+process. Policies are in no adapter, so they hold there as well: that is what it shows.
 """
 
 from __future__ import annotations
@@ -12,9 +15,10 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from typing import Any
 
 from atomhttp import AtomHTTP, SyncAtomHTTP
+from contract.mocked import mock_of_origins
 from support.async_tests import loop_factory, run_test
 
-FLAVOURS = ("asyncio", "uvloop", "sync")
+FLAVOURS = ("asyncio", "uvloop", "sync", "mock")
 VERBS = ("request", "get", "delete", "head", "options", "post", "put", "patch", "query", "close")
 
 
@@ -77,6 +81,9 @@ class Api:
         """Run a test's coroutine in this flavour's way."""
         if self.is_sync:
             run_by_hand(self._closing(body))
+        elif self.flavour == "mock":
+            with mock_of_origins().intercept():
+                run_test(self._closing(body), loop_factory("asyncio"))
         else:
             run_test(self._closing(body), loop_factory(self.flavour))
 

@@ -1120,7 +1120,6 @@ CLIENT_CREDENTIALS: dict[str, Callable[[], dict[str, Any]]] = {
     "Cookie": lambda: {"headers": {"cookie": f"a={CANARY}"}},
     "common": lambda: {"headers": {"common": {"Authorization": CANARY}}},
     "get": lambda: {"headers": {"get": {"Authorization": CANARY}}},
-    "Proxy-Authorization": lambda: {"headers": {"Proxy-Authorization": CANARY}},
 }
 
 

@@ -47,6 +47,12 @@ SAMPLES: dict[str, Any] = {
     "keep_alive_timeout": 3,
     "connection_lifetime": 3,
     "max_header_size": 3000,
+    "xsrf_cookie_name": "csrf",
+    "xsrf_header_name": "X-CSRF",
+    "with_xsrf_token": True,
+    "trust_env": False,
+    "address_guard": "public",
+    "local_address": ("127.0.0.1", 0),
 }
 
 

@@ -16,8 +16,8 @@ import pytest
 
 from atomhttp import AtomHTTP, AtomHTTPNetworkError, AtomHTTPTimeoutError, SyncAtomHTTP, Timeout
 from atomhttp._net import resolve, threads
-from atomhttp._net.connect import ATTEMPT_DELAY, interleave
 from atomhttp._net.drivers import aio
+from atomhttp._net.race import ATTEMPT_DELAY, interleave
 from support.clock import VirtualClockLoop
 from support.origin import Origin
 from support.server import PATIENCE, silent_address

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Iterable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 from atomhttp._model.headers import Headers
 from atomhttp.types import HeadersInput
@@ -12,14 +12,31 @@ if TYPE_CHECKING:
     from atomhttp._model.request import Request
 
 
+class Content(Protocol):
+    """Content that an adapter reads for whoever wants it: what an iterable cannot be, closed and bounded in time.
+
+    It may also have `bound(deadline)` (the call's deadline holds from now on, None: none), `close_soon()` (`close`,
+    from any thread), and the attributes `exhausted` and `broken` (there is nothing left to close).
+    """
+
+    async def read(self, driver: Any, /) -> bytes:
+        """The next piece; b"" at the end. `driver` is what waits: `request.driver`, or another one for a stream."""
+
+    def close(self) -> None:
+        """Gives up what has not been read, without awaiting."""
+
+
+ContentInput: TypeAlias = "bytes | Iterable[bytes] | AsyncIterable[bytes] | Content"
+
+
 class AdapterResponse:
     """What an adapter brings back: raw, content coding and all.
 
     Args:
         status: the final status.
         headers: the fields as received.
-        body: bytes, or an iterable or async iterable of bytes.
-        reason: the reason phrase.
+        body: bytes, an iterable or async iterable of bytes, or a `Content`.
+        reason: the reason phrase; "" stands for the usual one.
         http_version: "1.1", "1.0" or "2".
     """
 
@@ -27,7 +44,7 @@ class AdapterResponse:
         self,
         status: int,
         headers: HeadersInput | None = None,
-        body: bytes | Iterable[bytes] | AsyncIterable[bytes] = b"",
+        body: ContentInput = b"",
         reason: str = "",
         http_version: str = "1.1",
     ) -> None:
@@ -54,6 +71,11 @@ class AdapterResponse:
         return int(value) if value is not None else None
 
     @property
+    def sets_cookies(self) -> bool:
+        """Whether there is a Set-Cookie field."""
+        return "set-cookie" in self.headers
+
+    @property
     def trailers(self) -> Headers:
         """Fields that came after the content; complete once that has been read."""
         return Headers()
@@ -63,12 +85,24 @@ class AdapterResponse:
         """How long the phases took, in seconds, by HAR's names."""
         return {}
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.status}>"
 
+
+@runtime_checkable
 class Adapter(Protocol):
-    """Sends requests. The same object serves asynchronous and synchronous clients if it awaits nothing of asyncio's."""
+    """Sends requests. The same object serves asynchronous and synchronous clients if it awaits nothing of asyncio's:
+    `request.driver.sleep(seconds)` waits in both."""
 
-    async def send(self, request: Request) -> AdapterResponse:
-        """Sends `request`, whole, and brings back the response. Raises AtomHTTPError."""
+    async def send(self, request: Request, /) -> AdapterResponse:
+        """Sends `request`, whole, and brings back the response.
+
+        Limits, redirects, retries, cookies and decoding are not its business: what it brings back is raw. It keeps to
+        `request.deadline` (seconds, on the clock `request.driver.now()`; None: there is none).
+
+        Raises:
+            AtomHTTPError: the request could not be sent, or no response came. Anything else passes through untouched.
+        """
 
     async def close(self) -> None:
-        """Lets go of everything."""
+        """Lets go of everything; twice is fine. Called by whoever made the adapter, not by the clients it serves."""

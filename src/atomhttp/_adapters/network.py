@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import threading
 import weakref
+from collections.abc import Mapping
 from typing import Any, Final
 
 from atomhttp._adapters.base import AdapterResponse
+from atomhttp._model.dialing import Dialing
 from atomhttp._model.headers import Headers
+from atomhttp._model.options import BY_NAME, OPTIONS, check_options
 from atomhttp._model.request import Outline, Request
+from atomhttp._model.route import Route
 from atomhttp._net.call import Call
 from atomhttp._net.drivers import Driver
 from atomhttp._net.http1 import Http1Connection
-from atomhttp._net.pool import Pool, PoolLimits, closed_error
+from atomhttp._net.pool import FOR_EVER, Pool, PoolLimits, PoolStats, closed_error
 from atomhttp._net.reactor import Reactor
 from atomhttp._wire.events import ResponseHead
 from atomhttp._wire.http1_writer import LAST_CHUNK, encode_chunk, encode_fields, encode_request_line
@@ -27,6 +31,20 @@ CONTINUE_DELAY: Final = 1.0
 # Content that may go out before somebody else has a turn.
 BREATH: Final = 512 * 1024
 
+_ADAPTER_OPTIONS: Final = {
+    spelling: option
+    for option in OPTIONS
+    if option.scope == "client" or option.name in ("verify", "cert")
+    for spelling in (option.name, option.alias)
+}
+_LIMITS: Final = (
+    "max_connections",
+    "max_connections_per_origin",
+    "keep_alive_timeout",
+    "connection_lifetime",
+    "max_header_size",
+)
+
 _WANTS_LENGTH: Final = frozenset(("POST", "PUT", "PATCH"))
 
 
@@ -34,15 +52,57 @@ class HTTPAdapter:
     """The network. Give one to several clients to have them share connections.
 
     Args:
-        limits: connections, sizes and idle times.
+        options: those of a client that are about connections (`maxConnections`, `maxConnectionsPerOrigin`,
+            `keepAliveTimeout`, `connectionLifetime`, `maxHeaderSize`, `resolver`, `hosts`, `localAddress`), which a
+            client has no say in when it is given its adapter; and `verify` and `cert`, for requests that leave those
+            at their defaults, wherever they go.
+
+    Raises:
+        AtomHTTPOptionError: another option, or a wrong value.
     """
 
-    def __init__(self, limits: PoolLimits | None = None) -> None:
-        self.limits = limits or PoolLimits()
+    def __init__(self, **options: Any) -> None:
+        given = check_options(options, _ADAPTER_OPTIONS, "an HTTPAdapter")
+        self.limits = PoolLimits()
+        self.set_limits({name: given.get(name, BY_NAME[name].default) for name in _LIMITS})
+        # What its routes have that the requests' own have not.
+        self._ways: dict[str, Any] = {name: given[name] for name in ("verify", "cert") if name in given}
+        dialing = Dialing(given.get("hosts"), given.get("resolver"), given.get("local_address"))
+        if any(item is not None for item in dialing):
+            self._ways["dialing"] = dialing
         self.closed = False
         # By driver; all units of synchronous clients share one scope. Never refers to this adapter.
         self._pools: dict[Any, Pool] = {}
         self._finalizer = weakref.finalize(self, _release_pools, self._pools)
+
+    def set_limits(self, options: Mapping[str, Any]) -> None:
+        """Applies limits that have changed; connections there are stay."""
+        limits = self.limits
+        limits.connections = options["max_connections"]
+        limits.connections_per_origin = options["max_connections_per_origin"]
+        keep_alive_timeout = options["keep_alive_timeout"]
+        limits.keep_alive_timeout = FOR_EVER if keep_alive_timeout is None else keep_alive_timeout
+        limits.lifetime = options["connection_lifetime"]
+        limits.max_header_size = options["max_header_size"]
+
+    def pool_stats(self) -> PoolStats:
+        """How its connections are doing, in all event loops and threads."""
+        return PoolStats(*map(sum, zip(PoolStats(), *(pool.stats for pool in self.pools), strict=True)))
+
+    def _find_route(self, route: Route) -> Route:
+        """`route` with what was said to this adapter, where the request says nothing."""
+        ways = self._ways
+        changes: dict[str, Any] = {}
+        if route.verify is True and "verify" in ways:
+            changes["verify"] = ways["verify"]
+        if route.cert is None and "cert" in ways:
+            changes["cert"] = ways["cert"]
+        if "dialing" in ways:
+            own, asked = ways["dialing"], route.dialing or Dialing()
+            changes["dialing"] = Dialing(
+                *(theirs if theirs is not None else ours for theirs, ours in zip(asked, own, strict=True))
+            )
+        return route._replace(**changes)
 
     async def send(self, request: Request) -> AdapterResponse:
         """See `Adapter`.
@@ -53,16 +113,17 @@ class HTTPAdapter:
         driver: Driver = request.driver
         outline = request.outline
         pool = self._pools.get(driver.pool_scope) or self._open_pool(driver)
+        route = outline.route if not self._ways else self._find_route(outline.route)
         call = NetworkResponse(driver, outline.timeout, request.started, request.deadline, outline.target)
         if outline.streaming or not outline.keep_alive:
             call.streaming, call.keep_alive = outline.streaming, outline.keep_alive
         # Before a connection is taken: what is wrong with the head must not cost one.
         head = build_head(request) if request.has_body else outline.head or build_head(request)
-        connection = None if request.fresh else pool.take(outline.route, driver.reactor, request.started)
+        connection = None if request.fresh else pool.take(route, driver.reactor, request.started)
         if connection is None:
             if len(self._pools) > 1:
                 self._sweep()
-            connection = await pool.acquire(outline.route, call, request.fresh)
+            connection = await pool.acquire(route, call, request.fresh)
             call.enter("headers", outline.timeout.read)
         try:
             if request.has_body or outline.timeout.has_phases:
@@ -177,7 +238,15 @@ def _build_lines(outline: Outline) -> bytes:
         block.encoded = encode_fields(block.fields)
     host = encode_fields([("Host", block.host or outline.target.authority)])
     content_type = [("Content-Type", block.content_type)] if block.content_type is not None else []
-    return encode_request_line(outline.method, outline.target.path) + host + block.encoded + encode_fields(content_type)
+    target, more = outline.target.path, b""
+    proxy = outline.route.proxy
+    if proxy is not None and outline.route.is_forwarded:
+        # RFC 9112 section 3.2.2. In a tunnel the proxy has been told by CONNECT.
+        target = f"http://{outline.target.authority}{target}"
+        if proxy.authorization is not None:
+            more = encode_fields([("Proxy-Authorization", proxy.authorization)])
+    line = encode_request_line(outline.method, target)
+    return line + host + block.encoded + more + encode_fields(content_type)
 
 
 def _end_of_head(outline: Outline) -> bytes:
@@ -391,6 +460,10 @@ class NetworkResponse(Call, AdapterResponse):
     @property
     def content_length(self) -> int | None:
         return self._head.content_length
+
+    @property
+    def sets_cookies(self) -> bool:
+        return self.head.sets_cookies  # type: ignore[union-attr]  # as above
 
     @property
     def trailers(self) -> Headers:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import copy
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final, NoReturn, Protocol
 
+from atomhttp._model.cookies import CookieJar
 from atomhttp._model.headers import Headers
 from atomhttp._model.options import BY_NAME, CALL_OPTIONS, CLIENT_OPTIONS, Option, check_options, find_option
 from atomhttp._model.params import merge_params
+from atomhttp._model.proxies import ProxyEnvironment, read_environment
 from atomhttp._redact import redact_url, redact_value
 from atomhttp.errors import AtomHTTPOptionError, InsecureRequestWarning
 
@@ -376,6 +379,34 @@ class Defaults(_Options):
         self.__dict__["_changes"] += 1
         self.__dict__["_plan"] = None
 
+    @property
+    def environment(self) -> ProxyEnvironment:
+        """What the process's environment says about proxies; read once a client (95 µs)."""
+        state = self.__dict__
+        if "_environment" not in state:
+            state["_environment"] = read_environment(os.environ)
+        return state["_environment"]  # type: ignore[no-any-return]  # as it was put there
+
+    @property
+    def jar(self) -> CookieJar | None:
+        """Where the client's cookies are; None with `cookies=False`.
+
+        Raises:
+            AtomHTTPOptionError: cookies were given as a mapping, and there is no baseURL whose they could be.
+        """
+        state = self.__dict__
+        given = state["cookies"]
+        if given is False or isinstance(given, CookieJar):
+            return given if given is not False else None
+        if given is None:
+            return state.setdefault("_jar", CookieJar())  # type: ignore[no-any-return]  # as it was put there
+        if state["base_url"] is None:
+            raise AtomHTTPOptionError(
+                "cookies: a mapping belongs to the origin of baseURL, and there is none", "ERR_BAD_OPTION_VALUE"
+            )
+        jar = state["cookies"] = CookieJar(given, url=state["base_url"])
+        return jar
+
     def warn_insecure(self) -> None:
         """Says once a client, and at the caller's line, that certificates are not verified."""
         if "_warned" in self.__dict__:
@@ -401,8 +432,8 @@ class Defaults(_Options):
         """A copy as they stand now, headers and mappings included."""
         twin = Defaults.__new__(Defaults)
         for name, value in self.__dict__.items():
-            if name not in ("_warned", "_told"):
-                twin.__dict__[name] = _deep_copy(value, {}) if type(value) in (dict, list) else value
+            if name not in ("_warned", "_told", "_environment", "_jar"):
+                twin.__dict__[name] = _deep_copy(value, {}) if type(value) in (dict, list, CookieJar) else value
         twin.__dict__["headers"] = self.headers.layered_copy(twin.touch)
         twin.__dict__["_plan"] = None
         return twin

@@ -15,13 +15,18 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias
 
+from atomhttp._model.abort import check_signal
+from atomhttp._model.address_guard import check_address_guard
+from atomhttp._model.checks import bad_value, camel_case, check_callable, check_count, check_flag
+from atomhttp._model.cookies import CookieJar
+from atomhttp._model.dialing import check_hosts, check_local_address
 from atomhttp._model.form_serializer import check_form_serializer
 from atomhttp._model.headers import Headers
 from atomhttp._model.params import build_params_serializer
+from atomhttp._model.proxies import check_proxy
 from atomhttp._model.rate import check_rate
 from atomhttp._model.retry_config import check_retry_config
 from atomhttp._model.timeout import Timeout
-from atomhttp._redact import redact_value
 from atomhttp.auth import check_auth
 from atomhttp.errors import AtomHTTPOptionError
 
@@ -49,7 +54,7 @@ class Option:
         unit: str = "",
     ) -> None:
         self.name = name
-        self.alias = alias or _camel(name)
+        self.alias = alias or camel_case(name)
         self.type = type
         self.default = default
         self.check = check
@@ -60,12 +65,6 @@ class Option:
 
     def __repr__(self) -> str:
         return f"<Option {self.name} ({self.alias})>"
-
-
-def bad_value(name: str, value: object, expected: str) -> AtomHTTPOptionError:
-    """The error for a value of the wrong kind: it names the option, what was given and what was expected."""
-    shown = repr(redact_value(name, value))
-    return AtomHTTPOptionError(f"{name}: expected {expected}, got {shown[:80]}", "ERR_BAD_OPTION_VALUE")
 
 
 # Checks: each returns the value to keep, or raises.
@@ -102,24 +101,6 @@ def _charset_or_none(name: str, value: Any) -> Any:
         return None if value is None else codecs.lookup(value) and value
     except (LookupError, TypeError, ValueError):
         raise bad_value(name, value, "the name of a charset, such as 'latin-1', or None") from None
-
-
-def _flag(name: str, value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise bad_value(name, value, "True or False")
-    return value
-
-
-def _callable_or_none(name: str, value: Any) -> Any:
-    if value is not None and not callable(value):
-        raise bad_value(name, value, "a callable or None")
-    return value
-
-
-def _count(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise bad_value(name, value, "a whole number, 0 or more")
-    return value
 
 
 def _positive(name: str, value: Any) -> int:
@@ -273,22 +254,33 @@ def _adapter(name: str, value: Any) -> Any:
     return value
 
 
+def _cookies(name: str, value: Any) -> Any:
+    if value is None or value is False or isinstance(value, CookieJar):
+        return value
+    if not isinstance(value, Mapping) or not all(
+        isinstance(key, str) and isinstance(item, str) for key, item in value.items()
+    ):
+        raise bad_value(name, value, "a mapping of names to values (str), a CookieJar, False or None")
+    return read_only(value)
+
+
+def _field_name(name: str, value: Any) -> str:
+    if not isinstance(value, str) or _TOKEN.fullmatch(value) is None:
+        raise bad_value(name, value, "a name (a token of RFC 9110)")
+    return value
+
+
 def _transitional(name: str, value: Any) -> Any:
     _mapping_or_none(name, value)
     for key, item in (value or {}).items():
         if key not in ("silentJSONParsing", "clarifyTimeoutError", "forcedJSONParsing"):
             raise AtomHTTPOptionError(f"transitional: unknown key {key!r}", "ERR_BAD_OPTION")
-        _flag(f"transitional.{key}", item)
+        check_flag(f"transitional.{key}", item)
     return read_only(value)
 
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 STANDARD_METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY"))
-
-
-def _camel(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(part.capitalize() for part in rest)
 
 
 OPTIONS: Final[tuple[Option, ...]] = (
@@ -329,7 +321,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
         "on_upload_progress",
         "callable(loaded, total) or callable(event)",
         None,
-        _callable_or_none,
+        check_callable,
         "told as the request body leaves; may be async",
         unit="bytes",
     ),
@@ -337,7 +329,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
         "on_download_progress",
         "callable(loaded, total) or callable(event)",
         None,
-        _callable_or_none,
+        check_callable,
         "told as the response content arrives; may be async",
         unit="bytes",
     ),
@@ -355,12 +347,12 @@ OPTIONS: Final[tuple[Option, ...]] = (
         _callables_or_none,
         "changes the decoded data: (data), (data, headers) or (data, headers, status); may be async",
     ),
-    Option("max_redirects", "int", 5, _count, "redirects to follow; 0: none, the 3xx is returned"),
+    Option("max_redirects", "int", 5, check_count, "redirects to follow; 0: none, the 3xx is returned"),
     Option(
         "before_redirect",
         "callable(request, response) or None",
         None,
-        _callable_or_none,
+        check_callable,
         "asked before each redirect, after stripping; returns header fields to set, or None; may be async",
     ),
     Option(
@@ -374,7 +366,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
         "allow_insecure_redirect",
         "bool",
         False,
-        _flag,
+        check_flag,
         "follow a redirect from https to http with a body or credentials",
     ),
     Option(
@@ -395,7 +387,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
         "the largest response content, decompressed; -1: no limit",
         unit="bytes",
     ),
-    Option("decompress", "bool", True, _flag, "decode gzip, deflate, br and zstd content"),
+    Option("decompress", "bool", True, check_flag, "decode gzip, deflate, br and zstd content"),
     Option(
         "response_encoding", "str or None", None, _charset_or_none, "the charset of text, whatever the response says"
     ),
@@ -406,9 +398,49 @@ OPTIONS: Final[tuple[Option, ...]] = (
         "with_credentials",
         "bool",
         False,
-        _flag,
+        check_flag,
         "a browser's switch, accepted for users of axios and of 1.x; without effect",
     ),
+    Option(
+        "cookies",
+        "mapping, CookieJar, False or None",
+        None,
+        _cookies,
+        "a client's: its jar, or cookies for the origin of `baseURL`; a call's: cookies for its origin, not stored; "
+        "False: none are sent or stored",
+    ),
+    Option("xsrf_cookie_name", "str", "XSRF-TOKEN", _field_name, "the cookie that holds the XSRF token"),
+    Option("xsrf_header_name", "str", "X-XSRF-TOKEN", _field_name, "the header field that the XSRF token is sent in"),
+    Option(
+        "with_xsrf_token",
+        "bool",
+        False,
+        check_flag,
+        "send the XSRF token, to the origin of `baseURL` only",
+        alias="withXSRFToken",
+    ),
+    Option(
+        "proxy",
+        "URL, mapping, False or None",
+        None,
+        check_proxy,
+        "the proxy to go through; a mapping of targets to proxies; False: none; None: as the environment says",
+    ),
+    Option(
+        "trust_env",
+        "bool",
+        True,
+        check_flag,
+        "heed HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE, SSL_CERT_DIR and SSLKEYLOGFILE",
+    ),
+    Option(
+        "address_guard",
+        '"public", callable(address, port, host) -> bool, or None',
+        None,
+        check_address_guard,
+        "which addresses may be connected to, on every hop and attempt",
+    ),
+    Option("signal", "AbortSignal or None", None, check_signal, "gives the call up when it is aborted"),
     Option("socket_path", "path or None", None, _socket_path, "the unix socket to connect to instead of TCP"),
     Option(
         "allowed_socket_paths", "path, list of paths or None", None, _paths, "the only unix sockets that may be used"
@@ -423,10 +455,10 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option(
         "cert", "path or paths", None, _cert, "the client certificate: file, or (file, key) or (file, key, password)"
     ),
-    Option("keep_alive", "bool", True, _flag, "keep connections for later requests"),
+    Option("keep_alive", "bool", True, check_flag, "keep connections for later requests"),
     Option("adapter", "adapter or None", None, _adapter, "what sends requests; None: the network"),
     Option("meta", "mapping", None, _mapping_or_none, "the caller's own marks, kept on `config.meta`", merge="deep"),
-    Option("allow_absolute_urls", "bool", True, _flag, "False: refuse a URL outside `baseURL`"),
+    Option("allow_absolute_urls", "bool", True, check_flag, "False: refuse a URL outside `baseURL`"),
     Option(
         "params_serializer",
         "callable, mapping or None",
@@ -435,14 +467,14 @@ OPTIONS: Final[tuple[Option, ...]] = (
         "how `params` become a query string",
     ),
     Option("form_serializer", "mapping or None", None, _form_serializer, "how nested values become form fields"),
-    Option("json_encoder", "callable(value) -> bytes or str", None, _callable_or_none, "encodes JSON bodies"),
-    Option("json_decoder", "callable(bytes) -> any", None, _callable_or_none, "decodes JSON responses"),
+    Option("json_encoder", "callable(value) -> bytes or str", None, check_callable, "encodes JSON bodies"),
+    Option("json_decoder", "callable(bytes) -> any", None, check_callable, "decodes JSON responses"),
     Option("max_connections", "int", 100, _positive, "open connections at the most, in each pool", scope="client"),
     Option(
         "max_connections_per_origin",
         "int",
         0,
-        _count,
+        check_count,
         "open connections to one origin; 0: no limit of its own",
         scope="client",
     ),
@@ -463,6 +495,30 @@ OPTIONS: Final[tuple[Option, ...]] = (
         "a connection older than this is not used again",
         scope="client",
         unit="seconds",
+    ),
+    Option(
+        "resolver",
+        "callable(host, port) -> addresses, or None",
+        None,
+        check_callable,
+        "resolves names instead of the system; may be async",
+        scope="client",
+    ),
+    Option(
+        "hosts",
+        "mapping of names to addresses, or None",
+        None,
+        check_hosts,
+        "addresses of names that are not looked up",
+        scope="client",
+    ),
+    Option(
+        "local_address",
+        "address, (address, port) or None",
+        None,
+        check_local_address,
+        "the address of this machine to connect from",
+        scope="client",
     ),
     Option(
         "max_header_size",
@@ -502,16 +558,23 @@ _ELSEWHERE: Final = {
     "transport": "adapter",
     "payload": "data",
     "form_data": "FormData (data=form)",
+    "cookie": "cookies",
+    "cookie_jar": "cookies",
+    "jar": "cookies",
+    "trust_environment": "trustEnv",
+    "cancel_token": "signal",
+    "cancelToken": "signal",
+    "abort_signal": "signal",
+    "withXsrfToken": "withXSRFToken",
+    "source_address": "localAddress",
+    "local_addr": "localAddress",
+    "httpAgent": "adapter",
+    "httpsAgent": "adapter",
+    "lookup": "resolver",
+    "dns": "resolver",
 }
 # Of the contract, but still to come.
-_PLANNED: Final = frozenset(
-    (
-        "cookies",
-        "http2",
-        "proxy",
-        "signal",
-    )
-)
+_PLANNED: Final = frozenset(("http2",))
 
 
 def find_option(name: object, table: Mapping[str, Option], where: str) -> Option:

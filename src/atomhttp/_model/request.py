@@ -44,13 +44,24 @@ class FieldBlock:
     Shared by all requests that send the same fields; `encoded` is the network adapter's cache of their bytes.
     """
 
-    __slots__ = ("content_length", "content_type", "encoded", "expects_continue", "fields", "host", "keep_alive")
+    __slots__ = (
+        "content_length",
+        "content_type",
+        "encoded",
+        "expects_continue",
+        "fields",
+        "host",
+        "keep_alive",
+        "proxy_authorization",
+    )
 
     def __init__(self, fields: Iterable[tuple[str, str]]) -> None:
         self.fields: list[tuple[str, str]] = []
         self.host: str | None = None
         self.content_type: str | None = None
         self.content_length: int | None = None
+        # For the proxy's eyes only: it becomes part of the route.
+        self.proxy_authorization: str | None = None
         self.keep_alive = True
         self.expects_continue = False
         self.encoded: bytes | None = None
@@ -62,8 +73,15 @@ class FieldBlock:
 
     def with_content_type(self, content_type: str) -> FieldBlock:
         """A copy that says so."""
-        twin = FieldBlock(self.fields)
-        twin.host, twin.content_length, twin.content_type = self.host, self.content_length, content_type
+        twin = self.with_fields(())
+        twin.content_type = content_type
+        return twin
+
+    def with_fields(self, fields: Iterable[tuple[str, str]]) -> FieldBlock:
+        """A copy with more fields; none of them may be one that frames or routes."""
+        twin = FieldBlock(())
+        twin.fields = [*self.fields, *fields]
+        twin.host, twin.content_length, twin.content_type = self.host, self.content_length, self.content_type
         twin.keep_alive, twin.expects_continue = self.keep_alive, self.expects_continue
         return twin
 
@@ -73,6 +91,8 @@ class FieldBlock:
             self.host = value
         elif name == "content-type":
             self.content_type = value
+        elif name == "proxy-authorization":
+            self.proxy_authorization = value
         elif name == "content-length" and _LENGTH.fullmatch(value) and self.content_length in (None, int(value)):
             self.content_length = int(value)
         elif name == "connection" and value.lower() in ("close", "keep-alive"):
@@ -92,7 +112,18 @@ class FieldBlock:
 
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _FRAMING = frozenset(
-    ("host", "content-type", "content-length", "connection", "expect", "transfer-encoding", "upgrade", "te", "trailer")
+    (
+        "host",
+        "content-type",
+        "content-length",
+        "connection",
+        "expect",
+        "proxy-authorization",
+        "transfer-encoding",
+        "upgrade",
+        "te",
+        "trailer",
+    )
 )
 
 
@@ -111,6 +142,9 @@ class Outline:
             how the response is to be read.
         json_encoder, form_serializer, max_body_length: how content is to be encoded.
         auth: an exchange with the server (see `atomhttp.auth`), None when credentials are header fields or missing.
+        router: finds the routes of redirects.
+        cookies: what the call has to do with cookies, None for nothing (`atomhttp._pipeline.cookies`).
+        signal: gives the call up when it is aborted.
         retry: when to try again.
         resend: whether the one safe resend is allowed.
         max_redirects: how many redirects are followed.
@@ -125,6 +159,7 @@ class Outline:
         "adapter",
         "auth",
         "block",
+        "cookies",
         "decompress",
         "download_rate",
         "form_serializer",
@@ -144,6 +179,8 @@ class Outline:
         "response_type",
         "retry",
         "route",
+        "router",
+        "signal",
         "streaming",
         "strict_json",
         "target",
@@ -174,6 +211,9 @@ class Outline:
         self.form_serializer = options["form_serializer"]
         self.adapter = options["adapter"]
         self.auth: Any = None
+        self.router: Any = None
+        self.cookies: Any = None
+        self.signal = options["signal"]
         self.max_redirects: int = options["max_redirects"]
         retry = options["retry_config"]
         self.retry = build_retry_policy(retry)
@@ -197,6 +237,7 @@ class Outline:
             and self.transform_response is None
             and self.on_upload_progress is None
             and self.upload_rate is None
+            and self.signal is None
         )
         if self.streaming and self.response_type != "stream" and timeout.stream_gap is not None:
             # In pieces for their counting alone: a plain number is the total, as for any whole response.

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, Final
 
-from atomhttp._redact import redact_value
+from atomhttp._model.checks import bad_value, camel_case, check_callable, check_count, check_flag, check_seconds
 from atomhttp.errors import AtomHTTPOptionError
 
 # RFC 9110 section 9.2.2, and QUERY (RFC 10008).
@@ -72,7 +71,7 @@ def check_retry_config(name: str, value: Any) -> Mapping[str, Any] | bool | None
     if isinstance(value, int):
         value = {"max_retries": value}
     if not isinstance(value, Mapping):
-        raise _bad(name, value, "True, False, None, a number of retries or a mapping")
+        raise bad_value(name, value, "True, False, None, a number of retries or a mapping")
     kept: dict[str, Any] = {}
     for spelling, item in value.items():
         key = _SPELLINGS.get(spelling)
@@ -96,77 +95,45 @@ def build_retry_policy(config: Mapping[str, Any] | bool | None) -> RetryPolicy |
 # Checks: each returns the value to keep, or raises.
 
 
-def _bad(name: str, value: object, expected: str) -> AtomHTTPOptionError:
-    shown = repr(redact_value(name, value))
-    return AtomHTTPOptionError(f"{name}: expected {expected}, got {shown[:80]}", "ERR_BAD_OPTION_VALUE")
-
-
-def _count(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise _bad(name, value, "a whole number, 0 or more")
-    return value
-
-
-def _seconds(name: str, value: Any) -> float:
-    if isinstance(value, timedelta):
-        value = value.total_seconds()
-    # An int beyond that may be more than a float can hold.
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1e300:
-        raise _bad(name, value, "seconds, 0 or more, or a timedelta")
-    return float(value)
-
-
 def _seconds_or_none(name: str, value: Any) -> float | None:
     # 0 is no limit, as for `timeout`.
-    return None if value is None else _seconds(name, value) or None
-
-
-def _flag(name: str, value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise _bad(name, value, "True or False")
-    return value
+    return None if value is None else check_seconds(name, value) or None
 
 
 def _statuses(name: str, value: Any) -> frozenset[int]:
     if isinstance(value, int) and not isinstance(value, bool):
         value = [value]
     if isinstance(value, (str, bytes, Mapping)) or not hasattr(value, "__iter__"):
-        raise _bad(name, value, "a list of status codes")
+        raise bad_value(name, value, "a list of status codes")
     statuses = list(value)
     if not all(isinstance(status, int) and 100 <= status <= 999 for status in statuses):
-        raise _bad(name, value, "status codes from 100 to 999")
+        raise bad_value(name, value, "status codes from 100 to 999")
     return frozenset(map(int, statuses))
 
 
 def _methods(name: str, value: Any) -> frozenset[str]:
     if isinstance(value, (bytes, Mapping)) or not hasattr(value, "__iter__"):
-        raise _bad(name, value, "a list of methods")
+        raise bad_value(name, value, "a list of methods")
     methods = [value] if isinstance(value, str) else list(value)
     if not all(isinstance(method, str) and method for method in methods):
-        raise _bad(name, value, "a list of methods")
+        raise bad_value(name, value, "a list of methods")
     return frozenset(method.upper() for method in methods)
 
 
-def _function(name: str, value: Any) -> Any:
-    if value is not None and not callable(value):
-        raise _bad(name, value, "a callable or None")
-    return value
-
-
 _CHECKS: Final[dict[str, Callable[[str, Any], Any]]] = {
-    "max_retries": _count,
-    "backoff_factor": _seconds,
-    "max_backoff": _seconds,
-    "jitter": _flag,
+    "max_retries": check_count,
+    "backoff_factor": check_seconds,
+    "max_backoff": check_seconds,
+    "jitter": check_flag,
     "status_forcelist": _statuses,
     "methods": _methods,
-    "on_timeout": _flag,
-    "on_connect_error": _flag,
-    "respect_retry_after": _flag,
-    "max_retry_after": _seconds,
+    "on_timeout": check_flag,
+    "on_connect_error": check_flag,
+    "respect_retry_after": check_flag,
+    "max_retry_after": check_seconds,
     "attempt_timeout": _seconds_or_none,
-    "condition": _function,
-    "on_retry": _function,
+    "condition": check_callable,
+    "on_retry": check_callable,
 }
 # Other words for the same: axios-retry's, urllib3's, and our own in camelCase.
 _OTHER_WORDS: Final = {
@@ -183,9 +150,4 @@ _OTHER_WORDS: Final = {
 }
 
 
-def _camel(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(part.capitalize() for part in rest)
-
-
-_SPELLINGS: Final = {**_OTHER_WORDS, **{_camel(key): key for key in _CHECKS}, **{key: key for key in _CHECKS}}
+_SPELLINGS: Final = {**_OTHER_WORDS, **{camel_case(key): key for key in _CHECKS}, **{key: key for key in _CHECKS}}

@@ -5,6 +5,9 @@ from __future__ import annotations
 import ssl
 from typing import NamedTuple
 
+from atomhttp._model.dialing import Dialing
+from atomhttp._model.proxies import Proxy
+
 
 class Route(NamedTuple):
     """Connections with equal routes are interchangeable; nothing that changes the peer may be missing here."""
@@ -15,13 +18,27 @@ class Route(NamedTuple):
     socket_path: str | None
     verify: bool | str | ssl.SSLContext
     cert: tuple[str, ...] | None
+    proxy: Proxy | None = None
+    dialing: Dialing | None = None
+    # Whether the environment says whom to trust (SSL_CERT_FILE, SSL_CERT_DIR).
+    trust_env: bool = True
 
     @property
     def name(self) -> str:
         """Where it leads, for a person."""
-        return self.socket_path if self.socket_path is not None else f"{self.host}:{self.port}"
+        return self.socket_path if self.socket_path is not None else self.authority
+
+    @property
+    def authority(self) -> str:
+        """Host and port, as CONNECT names them."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     @property
     def server_hostname(self) -> str:
         """The name that TLS sends and verifies; a trailing dot is DNS's, not the certificate's."""
         return self.host.rstrip(".")
+
+    @property
+    def is_forwarded(self) -> bool:
+        """Whether a proxy reads the request and makes it its own (RFC 9112 section 3.2.2), and no tunnel leads on."""
+        return self.proxy is not None and self.scheme == "http" and self.proxy.scheme in ("http", "https")

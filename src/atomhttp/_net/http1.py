@@ -29,6 +29,7 @@ from atomhttp._net.call import Call
 from atomhttp._net.pollers import IN, OUT, build_probe
 from atomhttp._net.reactor import BUFFER_SIZE
 from atomhttp._net.stream import Stream
+from atomhttp._net.tls_session import TLSSession
 from atomhttp._wire.events import ResponseHead
 from atomhttp._wire.http1 import IDLE, Http1Engine
 from atomhttp.errors import AtomHTTPNetworkError, AtomHTTPProtocolError, AtomHTTPTLSError
@@ -104,6 +105,11 @@ class Http1Connection:
     def __repr__(self) -> str:
         state = "closed" if self.closed else "idle" if self.call is None else "busy"
         return f"<Http1Connection {state}, {self.served} served>"
+
+    @property
+    def session(self) -> TLSSession | None:
+        """Its TLS session, once there is one to take up again."""
+        return self._stream.session
 
     # Where it is watched
 

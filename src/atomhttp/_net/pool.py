@@ -21,7 +21,7 @@ import weakref
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from atomhttp._model.route import Route
 from atomhttp._net.call import Call
@@ -29,6 +29,7 @@ from atomhttp._net.connect import connect
 from atomhttp._net.http1 import Http1Connection, SharedHttp1Connection
 from atomhttp._net.pool_policy import Decision, Facts, decide, oldest_servable
 from atomhttp._net.stream import Stream
+from atomhttp._net.tls_session import TLSSession
 from atomhttp.errors import AtomHTTPClosedError, AtomHTTPTimeoutError
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ _pools: weakref.WeakSet[Pool] = weakref.WeakSet()
 
 # Seconds by which we stop using a connection before the server says that it will close it.
 KEEP_ALIVE_MARGIN: Final = 1.0
+# How many routes' TLS sessions are kept.
+MAX_SESSIONS: Final = 100
 # In seconds; a timer wheel has no place for infinity.
 FOR_EVER: Final = 1e9
 
@@ -62,6 +65,22 @@ class PoolLimits:
         self.keep_alive_timeout = FOR_EVER if keep_alive_timeout is None else keep_alive_timeout
         self.lifetime = lifetime
         self.max_header_size = max_header_size
+
+
+class PoolStats(NamedTuple):
+    """How the connections of a client are doing.
+
+    Attributes:
+        open: connections there are, those included that are being made.
+        idle: those of them that wait for a request.
+        waiting: requests that wait for a connection.
+        reused: requests that found a connection ready, so far.
+    """
+
+    open: int = 0
+    idle: int = 0
+    waiting: int = 0
+    reused: int = 0
 
 
 class Bucket:
@@ -105,7 +124,7 @@ class Pool:
         self,
         limits: PoolLimits,
         driver: Driver | None,
-        connect: Callable[[Route, Call], Awaitable[Stream]] = connect,
+        connect: Callable[[Route, Call, TLSSession | None], Awaitable[Stream]] = connect,
     ) -> None:
         self.limits = limits
         self.driver = driver
@@ -125,6 +144,10 @@ class Pool:
         self._buckets: dict[Route, Bucket] = {}
         self._queues: dict[Bucket, None] = {}
         self._deferred: deque[Callable[[], None]] = deque()
+        # TLS sessions of connections that have closed, for the next one of the same route.
+        self._sessions: dict[Route, TLSSession] = {}
+        # Requests that found a connection ready, of connections that are closed by now.
+        self._reused = 0
 
     # Taking
 
@@ -240,7 +263,8 @@ class Pool:
         if self.driver is None:
             reactor.expect_calls()
         try:
-            stream = await self._connect(bucket.route, call)
+            session = self._find_session(bucket) if bucket.route.scheme == "https" else None
+            stream = await self._connect(bucket.route, call, session)
             now = call.driver.now()
             kind = SharedHttp1Connection if self.driver is None else Http1Connection
             connection = kind(stream, self, bucket, self.limits.max_header_size, now)
@@ -324,10 +348,26 @@ class Pool:
     def forget(self, connection: Http1Connection) -> None:
         """The connection has closed."""
         bucket: Bucket = connection.bucket
+        session = connection.session
         with self._lock:
             if connection in bucket.idle:
                 bucket.idle.remove(connection)
+            if connection in bucket.members:
+                self._reused += max(0, connection.served - 1)
+            if session is not None:
+                # The newest last: a ticket is good for hours, and the oldest goes first.
+                self._sessions.pop(bucket.route, None)
+                self._sessions[bucket.route] = session
+                if len(self._sessions) > MAX_SESSIONS:
+                    del self._sessions[next(iter(self._sessions))]
         self._leave(bucket, connection)
+
+    def _find_session(self, bucket: Bucket) -> TLSSession | None:
+        """A TLS session to take up again: of a connection that is open, or of the last one that was."""
+        for member in list(bucket.members):
+            if isinstance(member, Http1Connection) and (session := member.session) is not None:
+                return session
+        return self._sessions.get(bucket.route)
 
     def _leave(self, bucket: Bucket, member: Http1Connection | Call) -> None:
         """There is a place free."""
@@ -494,6 +534,13 @@ class Pool:
             self.driver.reactor.close_all()
         self.slot = None
         self._reset()
+
+    @property
+    def stats(self) -> PoolStats:
+        """How its connections are doing."""
+        buckets = list(self._buckets.values())
+        reused = self._reused + sum(max(0, item.served - 1) for item in self.connections)
+        return PoolStats(self.open_count, self.idle_count, sum(len(bucket.waiting) for bucket in buckets), reused)
 
     @property
     def open_count(self) -> int:

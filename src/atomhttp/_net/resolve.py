@@ -1,4 +1,7 @@
-"""Names to addresses, off the loop. Equal lookups in flight are one; literal addresses are never looked up."""
+"""Names to addresses: by the caller's table or resolver, or by the system, off the loop.
+
+Equal lookups in flight are one; literal addresses are never looked up.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,14 @@ import ipaddress
 import os
 import socket
 import threading
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from atomhttp._model.callables import call_user
+from atomhttp._model.dialing import Dialing
 from atomhttp._net.call import Call
 from atomhttp._net.threads import Delivery, submit
-from atomhttp.errors import AtomHTTPError, AtomHTTPNetworkError
+from atomhttp.errors import AtomHTTPError, AtomHTTPNetworkError, AtomHTTPOptionError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,16 +32,57 @@ if hasattr(socket, "EAI_NODATA"):
     _CODES[socket.EAI_NODATA] = "ENOTFOUND"
 
 
-async def resolve(call: Call, host: str, port: int) -> Sequence[Address]:
-    """The addresses of `host`, at least one, in the order the system prefers.
+async def resolve(call: Call, host: str, port: int, dialing: Dialing | None = None) -> Sequence[Address]:
+    """The addresses of `host`, at least one, in the order preferred by whoever knows them.
 
     Raises:
         AtomHTTPNetworkError: ENOTFOUND, EAI_AGAIN.
         AtomHTTPTimeoutError: it took too long; the lookup goes on without us.
+        AtomHTTPOptionError: the resolver gave something else than addresses.
     """
     literal = _literal(host, port)
     if literal is not None:
         return [literal]
+    if dialing is not None:
+        name = host.rstrip(".").lower()
+        if dialing.hosts is not None and name in dialing.hosts:
+            return [_parse(address, port, "hosts") for address in dialing.hosts[name]]
+        if dialing.resolver is not None:
+            return await _ask_resolver(call, dialing.resolver, host, port)
+    return await _ask_system(call, host, port)
+
+
+async def _ask_resolver(call: Call, resolver: Any, host: str, port: int) -> Sequence[Address]:
+    due = call.due()
+    try:
+        found = await call_user(call.driver, due, resolver, host, port)
+    except TimeoutError as error:
+        if isinstance(error, AtomHTTPError) or due is None or call.driver.now() < due:
+            raise
+        raise call.timeout_error(call.driver.now()) from error
+    except socket.gaierror as error:
+        raise _not_found(host, error) from error
+    if isinstance(found, (str, bytes)) or not isinstance(found, Iterable):
+        raise AtomHTTPOptionError(
+            f"resolver: expected an iterable of IP addresses for {host}, got {type(found).__name__}",
+            "ERR_BAD_OPTION_VALUE",
+        )
+    addresses = [_parse(address, port, "resolver") for address in found]
+    if not addresses:
+        raise AtomHTTPNetworkError(f"{host}: cannot be resolved: the resolver knows no address", "ENOTFOUND")
+    return addresses
+
+
+def _parse(address: object, port: int, option: str) -> Address:
+    literal = _literal(text, port) if (text := str(address)) else None
+    if literal is None:
+        raise AtomHTTPOptionError(
+            f"{option}: expected an IP address, got {text[:80]!r} ({type(address).__name__})", "ERR_BAD_OPTION_VALUE"
+        )
+    return literal
+
+
+async def _ask_system(call: Call, host: str, port: int) -> Sequence[Address]:
     delivery = Delivery(call.driver)
     key = (host, port)
     with _lock:
@@ -49,12 +96,16 @@ async def resolve(call: Call, host: str, port: int) -> Sequence[Address]:
     try:
         return await call.wait_for(delivery.waiter)  # type: ignore[no-any-return]  # what `function` returned
     except socket.gaierror as error:
-        code = _CODES.get(error.errno or 0, "ENOTFOUND")
-        raise AtomHTTPNetworkError(f"{host}: cannot be resolved: {error.strerror}", code) from error
+        raise _not_found(host, error) from error
     except (OSError, UnicodeError) as error:
         if isinstance(error, AtomHTTPError):
             raise
         raise AtomHTTPNetworkError(f"{host}: cannot be resolved: {error}", "ENOTFOUND") from error
+
+
+def _not_found(host: str, error: socket.gaierror) -> AtomHTTPNetworkError:
+    code = _CODES.get(error.errno or 0, "ENOTFOUND")
+    return AtomHTTPNetworkError(f"{host}: cannot be resolved: {error.strerror or error}", code)
 
 
 def _look_up(key: tuple[str, int]) -> None:
@@ -70,6 +121,11 @@ def _look_up(key: tuple[str, int]) -> None:
         waiting = _in_flight.pop(key, [])
     for delivery in waiting:
         delivery.deliver(found, problem)
+
+
+def is_literal(host: str) -> bool:
+    """Whether `host` is an address."""
+    return _literal(host, 0) is not None
 
 
 def _literal(host: str, port: int) -> Address | None:

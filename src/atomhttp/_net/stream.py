@@ -6,6 +6,8 @@ import socket
 from collections.abc import Callable
 from typing import Protocol
 
+from atomhttp._net.tls_session import TLSSession
+
 
 class Stream(Protocol):
     """A connected byte stream.
@@ -38,12 +40,18 @@ class Stream(Protocol):
         """Says goodbye where the protocol has a word for it, without waiting."""
 
     @property
+    def session(self) -> TLSSession | None:
+        """The TLS session, to be taken up again by a later stream; None without one."""
+
+    @property
     def sock(self) -> socket.socket:
         """The socket at the bottom, for closing."""
 
 
 class SocketStream:
     """A stream that is a socket: its methods are the socket's own."""
+
+    session: TLSSession | None = None
 
     __slots__ = ("clean_eof", "fileno", "pending", "receive", "receive_bytes", "send", "sock", "unflushed")
 

@@ -7,53 +7,56 @@ time, and more only when all ciphertext has left. A read that finds a whole reco
 instead of running into SSLWantReadError, which costs more than a small record does.
 
 `incoming.write_eof()` is called when the inner stream ends: OpenSSL then tells close_notify (a clean end) from a cut.
+
+A connection may take up the session of an earlier one to the same peer, which saves a third of the handshake's work
+(and in TLS 1.2 a round trip). OpenSSL verifies nothing then: neither name nor certificate. So a session is a
+`TLSSession` here, which knows what was verified when it began, and is not given to anybody who would ask for more.
 """
 
 from __future__ import annotations
 
-import os
 import socket
 import ssl
-import threading
+import time
 from collections.abc import Callable
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from atomhttp._net.stream import Stream
+from atomhttp._net.tls_context import PROTOCOLS
+from atomhttp._net.tls_context import build_context as build_context  # noqa: PLC0414  # found here as well
+from atomhttp._net.tls_errors import is_cut
+from atomhttp._net.tls_errors import tls_error as tls_error  # noqa: PLC0414  # found here as well
+from atomhttp._net.tls_session import TLSSession
 from atomhttp.errors import AtomHTTPTLSError
 
 MAX_PLAINTEXT: Final = 64 * 1024
 
-# OpenSSL's verification results under the names that Node gives them.
-_VERIFY_CODES: Final = {
-    2: "UNABLE_TO_GET_ISSUER_CERT",
-    7: "CERT_SIGNATURE_FAILURE",
-    9: "CERT_NOT_YET_VALID",
-    10: "CERT_HAS_EXPIRED",
-    18: "DEPTH_ZERO_SELF_SIGNED_CERT",
-    19: "SELF_SIGNED_CERT_IN_CHAIN",
-    20: "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
-    21: "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
-    23: "CERT_REVOKED",
-    24: "INVALID_CA",
-    25: "PATH_LENGTH_EXCEEDED",
-    26: "INVALID_PURPOSE",
-    27: "CERT_UNTRUSTED",
-    28: "CERT_REJECTED",
-    62: "ERR_TLS_CERT_ALTNAME_INVALID",
-    64: "ERR_TLS_CERT_ALTNAME_INVALID",
-}
-
 
 class TLSStream:
-    """A stream that encrypts what goes through another one."""
+    """A stream that encrypts what goes through another one.
+
+    Args:
+        inner: where the ciphertext goes.
+        context: whom to trust; ALPN, versions and ciphers.
+        server_hostname: the name that is sent (SNI; never an address) and verified.
+        session: of an earlier connection with the same context and name, to be taken up. One that does not fit, or that
+            the server does not know any more, costs nothing: there is a full handshake then.
+
+    Raises:
+        ValueError, ssl.SSLError: `server_hostname` is no name.
+    """
 
     __slots__ = (
         "_ciphertext",
+        "_failed",
         "_incoming",
         "_inner",
         "_outgoing",
         "_read",
+        "_resumes",
+        "_since",
         "_tls",
+        "_verified",
         "clean_eof",
         "pending",
         "unflushed",
@@ -61,11 +64,20 @@ class TLSStream:
 
     receive_bytes: Callable[[int], bytes] | None = None
 
-    def __init__(self, inner: Stream, context: ssl.SSLContext, server_hostname: str) -> None:
+    def __init__(
+        self, inner: Stream, context: ssl.SSLContext, server_hostname: str, session: TLSSession | None = None
+    ) -> None:
         self._inner = inner
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
-        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_hostname)
+        # What a caller may change of a context of theirs, between one connection and the next.
+        checks = (context.verify_mode, context.check_hostname, context.verify_flags)
+        self._verified = (context, server_hostname.lower(), *checks)
+        self._since = time.monotonic()
+        found = None if session is None else session.find(self._verified)
+        self._resumes = None if found is None else session
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_hostname, session=found)
+        self._failed = True
         self._read = self._tls.read
         self._ciphertext: bytes | memoryview = b""
         self.pending = False
@@ -81,6 +93,23 @@ class TLSStream:
         """OpenSSL's side, for what it negotiated."""
         return self._tls
 
+    @property
+    def resumed(self) -> bool:
+        """Whether the handshake took up the session that was given."""
+        return bool(self._tls.session_reused)
+
+    @property
+    def session(self) -> TLSSession | None:
+        """For the next connection; None where nothing was agreed on, or TLS failed.
+
+        It may be used in the thread that reads here, and when this stream has ended in any thread: a ticket that comes
+        replaces what another thread would be copying.
+        """
+        if self._failed:
+            return None
+        since = self._resumes.since if self._resumes is not None and self.resumed else self._since
+        return TLSSession(self._tls, self._verified, since)
+
     def fileno(self) -> int:
         return self._inner.fileno()
 
@@ -90,6 +119,7 @@ class TLSStream:
         Raises:
             OSError: the stream failed.
             ssl.SSLError: TLS failed; the alert that says why has been sent.
+            AtomHTTPTLSError: what was agreed on is a protocol that is not ours.
         """
         if self.unflushed and not self.flush():
             return False
@@ -101,12 +131,26 @@ class TLSStream:
                 if not self._feed(buffer):
                     return False
             except ssl.SSLError:
-                self.flush()
+                try:
+                    self.flush()
+                except OSError:
+                    # Expected: the peer has gone. What it did wrong before is what is to be told.
+                    pass
                 raise
             else:
+                self._check_protocol()
+                self._failed = False
                 self.flush()
                 self.pending = bool(self._incoming.pending)
                 return not self.unflushed
+
+    def _check_protocol(self) -> None:
+        chosen = self._tls.selected_alpn_protocol()
+        if chosen is not None and chosen not in PROTOCOLS:
+            raise AtomHTTPTLSError(
+                f"{self._tls.server_hostname} chose the protocol {chosen!r}, which the SSLContext offers (ALPN) and "
+                f"this client does not speak: it speaks {', '.join(PROTOCOLS)}"
+            )
 
     def _feed(self, buffer: memoryview) -> bool:
         """Moves ciphertext from the inner stream to OpenSSL; False when there is none now."""
@@ -135,8 +179,9 @@ class TLSStream:
         except ssl.SSLZeroReturnError:
             size = 0
         except ssl.SSLError as error:
-            # Cut off without close_notify; a class of its own only since 3.11.4.
-            if not isinstance(error, ssl.SSLEOFError) and error.reason != "UNEXPECTED_EOF_WHILE_READING":
+            if not is_cut(error):
+                # RFC 5246 section 7.2.2: nobody goes on from there.
+                self._failed = True
                 raise
             self.clean_eof = False
             size = 0
@@ -188,104 +233,3 @@ class TLSStream:
         except OSError:
             # Expected: the peer has gone first. Nobody is left to say goodbye to.
             return
-
-
-# Contexts
-
-
-_contexts: dict[tuple[Any, ...], ssl.SSLContext] = {}
-_contexts_lock = threading.Lock()
-MAX_CONTEXTS: Final = 100
-
-
-def build_context(verify: bool | str | ssl.SSLContext, cert: tuple[str, ...] | None) -> ssl.SSLContext:
-    """The SSLContext for these options, shared in the process: one costs 21-40 ms.
-
-    A file that has changed since (its time or size) is read again.
-
-    Raises:
-        AtomHTTPTLSError: a file that cannot be read or used.
-    """
-    if isinstance(verify, ssl.SSLContext) and cert is None:
-        return verify
-    key = (verify, cert, *(_stamp(path) for path in ((verify,) if isinstance(verify, str) else ()) + (cert or ())[:2]))
-    with _contexts_lock:
-        context = _contexts.get(key)
-        if context is None:
-            if len(_contexts) >= MAX_CONTEXTS:
-                # Rotated files leave contexts behind that nobody will ask for again: the oldest goes.
-                del _contexts[next(iter(_contexts))]
-            context = _contexts[key] = _make_context(verify, cert)
-        return context
-
-
-def _make_context(verify: bool | str | ssl.SSLContext, cert: tuple[str, ...] | None) -> ssl.SSLContext:
-    if isinstance(verify, ssl.SSLContext):
-        # The caller's own context would keep our certificate for everybody else who uses it.
-        raise AtomHTTPTLSError("cert cannot be combined with an SSLContext: load the certificate into the context")
-    try:
-        if verify is True:
-            context = ssl.create_default_context()
-        elif verify is False:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        elif os.path.isdir(verify):
-            context = ssl.create_default_context(capath=verify)
-        else:
-            context = ssl.create_default_context(cafile=verify)
-        if cert is not None:
-            certificate, key, password = (*cert, None, None)[:3]
-            context.load_cert_chain(certificate or "", key, password)
-    except (OSError, ssl.SSLError) as error:
-        what = "verify" if cert is None else "verify or cert"
-        raise AtomHTTPTLSError(
-            f"{what}: cannot load {verify if isinstance(verify, str) else (cert or ())[:2]!r}: {error}"
-        ) from error
-    # Some builds let a cut pass for an end; nothing would tell truncation then.
-    context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
-    return context
-
-
-def _stamp(path: str) -> tuple[int, int] | None:
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return (found.st_mtime_ns, found.st_size)
-
-
-# Codes of certificates whose issuer is not among those that are trusted.
-_UNKNOWN_ISSUER: Final = (
-    "DEPTH_ZERO_SELF_SIGNED_CERT",
-    "SELF_SIGNED_CERT_IN_CHAIN",
-    "UNABLE_TO_GET_ISSUER_CERT",
-    "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
-    "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
-)
-
-
-def tls_error(error: ssl.SSLError, host: str, port: int) -> AtomHTTPTLSError:
-    """What OpenSSL's error means, with the name that was asked for."""
-    where = f"{host}:{port}"
-    if isinstance(error, ssl.SSLCertVerificationError):
-        code = _VERIFY_CODES.get(error.verify_code, "ERR_TLS")
-        hint = "; verify='ca.pem' trusts another authority" if code in _UNKNOWN_ISSUER else ""
-        return AtomHTTPTLSError(f"the certificate of {where} was refused: {error.verify_message}{hint}", code)
-    if isinstance(error, ssl.SSLEOFError):
-        return AtomHTTPTLSError(f"{where} ended the connection during the TLS handshake")
-    reason = (error.reason or str(error)).replace("_", " ").lower()
-    hint = " (is it a plain HTTP port?)" if error.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST") else ""
-    return AtomHTTPTLSError(f"TLS with {where} failed: {reason}{hint}")
-
-
-def _renew_lock() -> None:
-    # Another thread of the parent may have held it when the process forked.
-    global _contexts_lock
-    _contexts_lock = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock)

@@ -12,6 +12,7 @@ from atomhttp._model.request import Request
 from atomhttp._pipeline.deadline import ask, in_time
 from atomhttp._pipeline.resend import can_replay
 from atomhttp._pipeline.response import Response
+from atomhttp.auth.flow import Step
 from atomhttp.errors import AtomHTTPOptionError
 
 if TYPE_CHECKING:
@@ -30,7 +31,11 @@ async def authenticate(send: Send, exchange: Exchange, driver: Any, request: Req
     if not hasattr(auth, "auth_flow"):
         changed = await ask(driver, request, auth, request)
         return await send(_check_request(request if changed is None else changed, auth))
-    return await _run_flow(_start_flow(auth, request), send, exchange, request)
+    flow = _start_flow(auth, request)
+    try:
+        return await _run_flow(flow, send, exchange, driver, request)
+    finally:
+        flow.close()
 
 
 def _start_flow(auth: Any, request: Request) -> Generator[Any, Any, None]:
@@ -45,41 +50,56 @@ def _start_flow(auth: Any, request: Request) -> Generator[Any, Any, None]:
     return flow  # type: ignore[no-any-return]  # duck-typed: what can be sent to and thrown into
 
 
-async def _run_flow(flow: Generator[Any, Any, None], send: Send, exchange: Exchange, request: Request) -> Response[Any]:
-    try:
+async def _run_flow(
+    flow: Generator[Any, Any, None], send: Send, exchange: Exchange, driver: Any, request: Request
+) -> Response[Any]:
+    response: Response[Any] | None = None
+    while True:
         try:
-            hop = next(flow)
-        except StopIteration:
-            # It changed the request, perhaps, and wants no say in the response.
-            return await send(request.sealed())
-        while True:
-            response = await send(_check_request(hop, flow))
-            try:
-                hop = _next_request(flow, response)
-            except BaseException:
-                if response.unread is not None:
-                    response.unread.close()
-                raise
-            if hop is None:
-                return response
+            hop = await _next_request(flow, response, exchange, driver, request)
+        except BaseException:
+            if response is not None and response.unread is not None:
+                response.unread.close()
+            raise
+        if hop is None:
+            # Before a first request: it has changed this one, perhaps, and wants no say in the response.
+            return await send(request.sealed()) if response is None else response
+        if response is not None:
             await exchange.discard(response)
-    finally:
-        flow.close()
+        response = await send(hop)
 
 
-def _next_request(flow: Generator[Any, Any, None], response: Response[Any]) -> Request | None:
-    """What `flow` makes of `response`; None: it is content with it."""
+async def _next_request(
+    flow: Generator[Any, Any, None], response: Response[Any] | None, exchange: Exchange, driver: Any, request: Request
+) -> Request | None:
+    """What `flow` makes of `response`, None at its start; None: it is content."""
     try:
-        hop = _check_request(flow.send(response), flow)
+        given = flow.send(response)
+        while isinstance(given, Step):
+            if response is not None:
+                # Waited for without its connection: the step may need one.
+                await exchange.discard(response)
+            given = await _run_step(given, flow, driver, request)
     except StopIteration:
         return None
-    if hop.has_body and not can_replay(hop):
+    hop = _check_request(given, flow)
+    if response is not None and hop.has_body and not can_replay(hop):
         raise AtomHTTPOptionError(
             "auth: the server asks for more, and the body cannot be sent again (a stream, read once)",
             "ERR_BAD_OPTION_VALUE",
             response=response,
         )
     return hop
+
+
+async def _run_step(step: Step, flow: Generator[Any, Any, None], driver: Any, request: Request) -> Any:
+    """What `flow` yields next, told of what came of `step`."""
+    try:
+        with in_time(driver, request):
+            result = await step.run(driver, request.deadline)
+    except Exception as error:
+        return flow.throw(error)
+    return flow.send(result)
 
 
 def _check_request(given: Any, source: Any) -> Request:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from atomhttp._adapters.base import AdapterResponse
 from atomhttp._body.compression import Decoder, UnknownCodingError, build_decoder, decode_content, parse_codings
 from atomhttp._body.meter import Meter, Throttle
+from atomhttp._model.abort import AbortSignal
 from atomhttp._model.request import Request
 from atomhttp.errors import AtomHTTPError, AtomHTTPLimitError, AtomHTTPNetworkError, AtomHTTPTimeoutError
 
@@ -68,6 +69,7 @@ class ContentReader:
         "_throttle",
         "finished",
         "request",
+        "signal",
     )
 
     def __init__(
@@ -86,6 +88,8 @@ class ContentReader:
         self._passed = passed
         # What the content is of, for errors.
         self.request: Request | None = None
+        # What gives the call up, once a consumer reads by itself.
+        self.signal: AbortSignal | None = None
         # What was received and may not be handed on yet, for maxRate.
         self._rest = b""
         self._iterator: Any = None
@@ -118,7 +122,8 @@ class ContentReader:
             AtomHTTPLimitError, AtomHTTPDecodeError, AtomHTTPNetworkError, AtomHTTPTimeoutError.
         """
         try:
-            piece = await self._next(driver)
+            reading = self._next(driver)
+            piece = await (reading if self.signal is None else driver.abortable(reading, self.signal))
             self._size += len(piece)
             if 0 <= self._limit < self._size:
                 raise too_large(self._limit, self._size)
@@ -132,7 +137,14 @@ class ContentReader:
 
     def take(self) -> bytes:
         """A piece that needs no waiting, no decoding and no counting; b"" when there is none."""
-        if self._decoder is not None or self._limit >= 0 or self.finished or self._meter or self._throttle:
+        if (
+            self._decoder is not None
+            or self._limit >= 0
+            or self.finished
+            or self._meter
+            or self._throttle
+            or self.signal
+        ):
             return b""
         take = getattr(self._body, "take", None)
         return take() if take is not None else b""

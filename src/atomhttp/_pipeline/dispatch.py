@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from atomhttp._model.config import RequestConfig
 from atomhttp._model.request import Outline, Request
 from atomhttp._pipeline.auth import authenticate
 from atomhttp._pipeline.content import Codings, ContentReader
+from atomhttp._pipeline.cookies import carry_cookies
 from atomhttp._pipeline.deadline import in_time
 from atomhttp._pipeline.exchange import Exchange
 from atomhttp._pipeline.interceptors import intercept
@@ -66,16 +67,18 @@ async def dispatch(
         adapter = outline.adapter or adapter
         if outline.is_plain:
             # The way of nearly every request, written out: no policy has anything to say until it is back.
+            cookies = outline.cookies
+            sent = request if cookies is None or cookies.jar.is_empty else cookies.add_to(request)
             try:
-                raw = await adapter.send(request)
+                raw = await adapter.send(sent)
             except AtomHTTPError as error:
-                response = await _send_by_policies(request, adapter, driver, open_stream, failure=error)
+                response = await _send_by_policies(request, adapter, driver, open_stream, sent, failure=error)
             else:
                 if type(raw.body) is bytes and raw.status not in REDIRECTS:
-                    response = _take_whole(raw, request)
-                    request.driver = None
+                    response = _take_whole(raw, sent)
+                    request.driver = sent.driver = None
                 else:
-                    response = await _send_by_policies(request, adapter, driver, open_stream, raw)
+                    response = await _send_by_policies(request, adapter, driver, open_stream, sent, raw)
         else:
             response = await _send_by_policies(request, adapter, driver, open_stream)
     except AtomHTTPError as error:
@@ -149,8 +152,11 @@ async def _build_request(
     """A request that is not like an earlier one; transformRequest has its say before the clock starts."""
     built: RequestConfig = config if options is None else plan.build_config(method, url, config, options)
     try:
+        if built.signal is not None:
+            built.signal.throw_if_aborted()
         if built.transform_request is not None:
-            return await _transform(plan, built, driver)
+            transform = _transform(plan, built, driver)
+            return await (transform if built.signal is None else driver.abortable(transform, built.signal))
         request = plan.build_request(built, driver, driver.now())
     except AtomHTTPError as error:
         error.config = error.config or built
@@ -173,22 +179,34 @@ async def _transform(plan: Plan, built: RequestConfig, driver: Any) -> Request:
     return request
 
 
-async def _send_by_policies(
+def _send_by_policies(
+    request: Request, adapter: Adapter, driver: Any, open_stream: OpenStream, *tried: Any, **failed: Any
+) -> Awaitable[Response[Any]]:
+    """The chain, under the call's signal where there is one."""
+    chain = _run_chain(request, adapter, driver, open_stream, *tried, **failed)
+    signal = request.outline.signal
+    return chain if signal is None else driver.abortable(chain, signal)
+
+
+async def _run_chain(
     request: Request,
     adapter: Adapter,
     driver: Any,
     open_stream: OpenStream,
+    sent: Request | None = None,
     raw: AdapterResponse | None = None,
     failure: AtomHTTPError | None = None,
 ) -> Response[Any]:
-    """The chain: redirects, and around each of their requests retry and auth, as far as the request has use for them.
+    """The chain: redirects, and around each of their requests retry, auth and cookies, as far as there is use for them.
 
-    `raw` or `failure` is what came of sending the request, where that has been tried.
+    `raw` or `failure` is what came of the request as it was `sent`, where that has been tried.
     """
     outline = request.outline
     exchange = Exchange(adapter, driver)
     driver.join()
     send = exchange.send
+    if outline.cookies is not None:
+        send = partial(carry_cookies, send)
     if outline.auth is not None:
         send = partial(authenticate, send, exchange, driver)
     if outline.retry is not None:
@@ -197,7 +215,11 @@ async def _send_by_policies(
         if failure is not None:
             exchange.record_failure(request, request.started, failure)
             check_resend(request, failure)
-        first = None if raw is None else await exchange.receive(raw, request, request.started)
+        first = None
+        if raw is not None and sent is not None:
+            first = await exchange.receive(raw, sent, request.started)
+            if outline.cookies is not None:
+                outline.cookies.keep(first.headers, sent.target)
         response = await follow_redirects(send, exchange, driver, request, first)
         response.attempts = exchange.attempts
         reader = response.unread
@@ -227,6 +249,7 @@ async def _finish(response: Response[Any], exchange: Exchange, driver: Any, open
     reader, response.unread = response.unread, None
     if reader is not None and not refused:
         reader.hold_to(outline.max_content_length)
+        reader.signal = outline.signal
         response.data = open_stream(reader, driver)
     else:
         if reader is not None:
@@ -250,6 +273,8 @@ async def _finish(response: Response[Any], exchange: Exchange, driver: Any, open
 def _take_whole(raw: AdapterResponse, request: Request) -> Response[Any]:
     """A response whose content is there, whole and unlimited: the way of nearly every one."""
     outline = request.outline
+    if raw.sets_cookies and outline.cookies is not None:
+        outline.cookies.keep(raw.headers, request.target)
     content: bytes = raw.body
     unknown: tuple[str, ...] = ()
     if raw.content_encoding:

@@ -21,14 +21,16 @@ from atomhttp._body.encode import (
     encode_json,
 )
 from atomhttp._model.config import HEADER_LAYERS, Defaults, RequestConfig, given_options, merge_retry_config
+from atomhttp._model.cookies import CookieJar
 from atomhttp._model.headers import Headers
-from atomhttp._model.options import BY_NAME, OPTIONS, real_socket_path
+from atomhttp._model.options import BY_NAME, OPTIONS
 from atomhttp._model.params import merge_params, serialize_params
 from atomhttp._model.request import FieldBlock, Outline, Request
-from atomhttp._model.route import Route
 from atomhttp._model.timeout import Timeout
 from atomhttp._model.url import Target, append_query, is_absolute, join_url, parse_url
+from atomhttp._pipeline.cookies import XSRF, Cookies, place
 from atomhttp._pipeline.interceptors import Interceptors
+from atomhttp._pipeline.routing import Router
 from atomhttp.auth import BasicAuth, BearerAuth, is_flow
 from atomhttp.errors import AtomHTTPError, AtomHTTPLimitError, AtomHTTPOptionError
 
@@ -37,9 +39,9 @@ MAX_TARGETS: Final = 1000
 MAX_REMEMBERED_URL: Final = 2048
 
 _CONTENT: Final = frozenset(("data", "json", "form"))
-_NOT_GIVEN_WHEN_NONE: Final = frozenset(("params", "headers", "data", "json", "form", "meta"))
+_NOT_GIVEN_WHEN_NONE: Final = frozenset(("params", "headers", "data", "json", "form", "cookies", "meta"))
 # Default header fields that say who the caller is: they stay on the origin of the baseURL.
-_CREDENTIALS: Final = frozenset(("authorization", "cookie", "proxy-authorization"))
+_CREDENTIALS: Final = frozenset(("authorization", "cookie"))
 
 
 class OwnCredentials(NamedTuple):
@@ -51,7 +53,7 @@ class OwnCredentials(NamedTuple):
 
     def is_foreign(self, target: Target) -> bool:
         """Whether they have no business there: not at the origin of the client's baseURL."""
-        return self.origin is not None and _place(target) != self.origin
+        return self.origin is not None and place(target) != self.origin
 
     def __repr__(self) -> str:
         return f"<OwnCredentials of {self.origin}>"
@@ -65,12 +67,14 @@ class Plan:
         "_auth_changes",
         "_base_origin",
         "_blocks",
+        "_cookies",
         "_defaults",
         "_headers",
         "_meta",
         "_outlines",
         "_own",
         "_params",
+        "_router",
         "_targets",
         "_template",
         "_timeout",
@@ -89,6 +93,8 @@ class Plan:
         self._params = defaults.params
         self._meta = defaults.meta
         self._timeout = Timeout.of(defaults.timeout)
+        self._router = Router(defaults)
+        self._cookies = Cookies(defaults.jar) if defaults.jar is not None else None
         self._targets: dict[str, Target] = {}
         self._blocks: dict[str, FieldBlock] = {}
         self._outlines: dict[tuple[str, str], Outline] = {}
@@ -96,11 +102,11 @@ class Plan:
         for option in OPTIONS:
             if option.scope == "call":
                 self._template[option.name] = option.default
-            elif option.scope == "both" and option.name not in ("headers", "meta"):
+            elif option.scope == "both" and option.name not in ("headers", "meta", "cookies"):
                 self._template[option.name] = getattr(defaults, option.name)
-        self._template["params"] = None
+        self._template["params"] = self._template["cookies"] = None
         base = defaults.base_url
-        self._base_origin = _place(parse_url(join_url(base, ""))) if base else None
+        self._base_origin = place(parse_url(join_url(base, ""))) if base else None
         layers = [self._headers.for_method(method) for method in HEADER_LAYERS]
         own = {name: frozenset(layer[name] for layer in layers if name in layer) for name in _CREDENTIALS}
         self._own = self._template["_own"] = OwnCredentials(self._base_origin, own, self._auth)
@@ -206,7 +212,10 @@ class Plan:
         block = self._find_block(config, fields["method"], target)
         if fields["verify"] is False and target.scheme == "https":
             self._defaults.warn_insecure()
-        outline = Outline(target, _build_route(target, fields), block, timeout, fields)
+        route = self._router.find_route(target, fields, block.proxy_authorization)
+        outline = Outline(target, route, block, timeout, fields)
+        outline.router = self._router
+        self._choose_cookies(outline, fields)
         auth = fields["auth"]
         if auth is not None and is_flow(auth) and self._choose_auth(config, target) is auth:
             outline.auth = auth
@@ -215,6 +224,25 @@ class Plan:
         request.config = config
         self._add_body(request, fields if content is None else content)
         return request
+
+    def _choose_cookies(self, outline: Outline, fields: Mapping[str, Any]) -> None:
+        given = fields["cookies"]
+        base = fields["base_url"] if fields["with_xsrf_token"] else None
+        if given is None and base is None:
+            outline.cookies = self._cookies
+            return
+        outline.is_plain = False
+        jar = self._cookies.jar if self._cookies is not None else None
+        own: Mapping[str, str] | None = None
+        if given is False or isinstance(given, CookieJar):
+            jar = given if given is not False else None
+        else:
+            own = given
+        xsrf = None
+        if base is not None:
+            origin = place(parse_url(join_url(base, "")))
+            xsrf = XSRF(fields["xsrf_cookie_name"], fields["xsrf_header_name"], origin)
+        outline.cookies = Cookies(jar, own, place(outline.target), xsrf)
 
     def remember(self, request: Request, options: Mapping[str, Any]) -> None:
         """Keeps the outline of a request that was made from a URL and these `options`, if others will be like it."""
@@ -390,19 +418,3 @@ def _check_once(name: str, options: Mapping[str, Any]) -> None:
     """
     if name in options:
         raise AtomHTTPOptionError(f"{name}: given twice, by the verb and as an option; use request()", "ERR_BAD_OPTION")
-
-
-def _build_route(target: Target, fields: dict[str, Any]) -> Route:
-    socket_path = target.socket_path or fields["socket_path"]
-    if socket_path is not None:
-        allowed = fields["allowed_socket_paths"]
-        if allowed is not None and real_socket_path(socket_path) not in allowed:
-            raise AtomHTTPOptionError(
-                f"socketPath: {socket_path!r} is not among allowedSocketPaths", "ERR_BAD_OPTION_VALUE"
-            )
-    return Route(target.scheme, target.host, target.port, socket_path, fields["verify"], fields["cert"])
-
-
-def _place(target: Target) -> tuple[object, ...]:
-    """Whose credentials may go there: the origin, and the socket where the URL names one (all those are localhost)."""
-    return (*target.origin, target.socket_path)

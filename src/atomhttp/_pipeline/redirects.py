@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from atomhttp._model.request import FieldBlock, Outline, Request
-from atomhttp._model.route import Route
 from atomhttp._model.url import Target, resolve_reference
+from atomhttp._pipeline.cookies import place
 from atomhttp._pipeline.deadline import ask
 from atomhttp._pipeline.resend import can_replay
 from atomhttp._pipeline.response import Response
@@ -76,7 +76,7 @@ async def _next_request(request: Request, response: Response[Any], driver: Any) 
     target = _find_target(request, response)
     outline = request.outline
     method, drops_content = _redirect_method(outline.method, response.status)
-    goes_home = _place(target) == _place(request.target)
+    goes_home = place(target) == place(request.target)
     _check_downgrade(request, target, drops_content)
     keeps_content_fields = not drops_content and (goes_home or request.has_body)
     fields, response.stripped = _split_fields(request, goes_home, drops_content)
@@ -88,8 +88,7 @@ async def _next_request(request: Request, response: Response[Any], driver: Any) 
     block.host = outline.block.host if goes_home else None
     route = outline.route
     if not goes_home:
-        # Neither the caller's unix socket nor their client certificate is meant for another origin.
-        route = Route(target.scheme, target.host, target.port, None, route.verify, None)
+        route = outline.router.follow(route, target, request.config)
     outline = outline.derive(block, method=method, target=target, route=route, auth=outline.auth if goes_home else None)
     hop = request.derive(outline, driver.now())
     if drops_content:
@@ -117,11 +116,6 @@ def _redirect_method(method: str, status: int) -> tuple[str, bool]:
     if (status in (301, 302) and method == "POST") or (status == 303 and method != "HEAD"):
         return "GET", True
     return method, False
-
-
-def _place(target: Target) -> tuple[object, ...]:
-    """An origin, and the socket where the URL names one (those are all localhost)."""
-    return (*target.origin, target.socket_path)
 
 
 def _check_downgrade(request: Request, target: Target, drops_content: bool) -> None:

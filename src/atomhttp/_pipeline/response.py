@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, NoReturn, TypeVar
 
 from atomhttp._adapters.base import AdapterResponse
 from atomhttp._body.decode import decode_json_body, decode_text, decode_typed
+from atomhttp._model.cookies import CookieJar
 from atomhttp._model.headers import Headers
 from atomhttp._model.request import Request
 from atomhttp._model.status_code import reason_phrase
@@ -141,6 +142,14 @@ class Response(Generic[T]):
     @headers.setter
     def headers(self, value: Any) -> None:
         self._headers = value if isinstance(value, Headers) else Headers(value)
+
+    @property
+    def cookies(self) -> CookieJar:
+        """The cookies that this response set, as far as it may: those of another domain, for one, are not there."""
+        jar = CookieJar()
+        if self.request is not None:
+            jar.store(self.request.target, self.headers.get_set_cookie())
+        return jar
 
     @property
     def ok(self) -> bool:

@@ -19,6 +19,7 @@ class ResponseHead:
     content_encoding: bytes = b""
     keep_alive = True
     keep_alive_timeout: float | None = None
+    sets_cookies = False
 
     def __init__(self, status: int, block: bytes) -> None:
         self.status = status

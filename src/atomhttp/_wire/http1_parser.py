@@ -29,7 +29,8 @@ _USUAL_LINE: Final = b"HTTP/1.1 200 OK\r\n"
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.[01] [1-5][0-9][0-9](?: [\t\x20-\x7e\x80-\xff]*)?\r\n")
 # "Connection: keep-alive" says nothing new in HTTP/1.1, and many servers say it: not worth a turn of the loop.
 _FRAMING_FIELDS: Final = re.compile(
-    rb"\r\n(content-length|transfer-encoding|content-encoding|keep-alive|connection(?!: keep-alive\r)):[ \t]*([^\r]*)",
+    rb"\r\n(content-length|transfer-encoding|content-encoding|keep-alive|set-cookie|connection(?!: keep-alive\r))"
+    rb":[ \t]*([^\r]*)",
     re.IGNORECASE,
 )
 _KEEP_ALIVE_TIMEOUT: Final = re.compile(rb"(?:^|[ ,;])timeout=\"?([0-9]{1,6})", re.IGNORECASE)
@@ -73,15 +74,24 @@ def parse_head(block: bytes) -> ResponseHead:
             head.transfer_encoding = value if head.transfer_encoding is None else head.transfer_encoding + b"," + value
         elif size == _CONTENT_ENCODING:
             head.content_encoding = head.content_encoding + b"," + value if head.content_encoding else value
-        elif name[0] in b"cC":
-            options = options + b"," + value if options else value
         else:
-            head.keep_alive_timeout = _keep_alive_timeout(value)
+            options = _take_rarer(head, name, value, options)
     if not usual and block.startswith(b"HTTP/1.0"):
         head.keep_alive = _is_kept_alive(head.find(b"connection").encode("latin-1"), "1.0")
     elif options:
         head.keep_alive = _is_kept_alive(options, "1.1")
     return head
+
+
+def _take_rarer(head: ResponseHead, name: bytes, value: bytes, options: bytes) -> bytes:
+    """Fields that most responses do not have; what is known of Connection so far."""
+    if name[0] in b"sS":
+        head.sets_cookies = True
+    elif name[0] in b"cC":
+        return options + b"," + value if options else value
+    else:
+        head.keep_alive_timeout = _keep_alive_timeout(value)
+    return options
 
 
 def _strict_length(value: bytes, head: ResponseHead) -> bytes:

@@ -231,7 +231,7 @@ def test_request_headers_show_host_content_and_framing() -> None:
     assert "Content-Length" not in build(plan).headers
 
 
-CREDENTIALS = {"Authorization": "canary", "Cookie": "canary", "proxy-authorization": "canary"}
+CREDENTIALS = {"Authorization": "canary", "Cookie": "canary"}
 
 
 @pytest.mark.parametrize(
@@ -254,7 +254,7 @@ def test_a_client_s_credentials_stay_on_the_origin_of_its_base(url: str, layer: 
     assert "canary" not in sent.values()
     assert sent["X-Other"] == "1"
     for own in ("/a", f"{OWN}/elsewhere", "//OWN.example:443/a"):
-        assert list(build(plan, own).headers.values()).count("canary") == 3
+        assert list(build(plan, own).headers.values()).count("canary") == 2
 
 
 def test_without_a_base_there_is_no_origin_to_stay_on() -> None:

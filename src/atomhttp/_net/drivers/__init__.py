@@ -5,11 +5,12 @@ Everything else awaits what `Driver.waiter()` gives, so the same coroutines run 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any, Protocol, TypeVar
 
+from atomhttp._model.abort import AbortSignal
 from atomhttp._net.reactor import Reactor
-from atomhttp._net.threads import run_blocking
+from atomhttp._net.threads import Delivery, run_blocking
 
 T = TypeVar("T")
 
@@ -87,6 +88,10 @@ class Driver(Protocol):
     def call_soon(self, function: Callable[[], None]) -> None:
         """Calls `function` in the thread that serves the reactor, from any thread."""
 
+    def delivery(self) -> Delivery:
+        """Where any thread leaves something for one coroutine that waits here. To be delivered, come what may."""
+        return Delivery(self)
+
     async def run_blocking(self, function: Callable[..., T], *arguments: Any) -> T:
         """`function(*arguments)` on a daemon thread of ours."""
         return await run_blocking(self, function, *arguments)
@@ -112,6 +117,14 @@ class Driver(Protocol):
                 self.disarm()
             self.leave()
 
+    async def abortable(self, coroutine: Coroutine[Any, Any, T], signal: AbortSignal) -> T:
+        """What `coroutine` gives, unless `signal` is aborted first: then it is broken off where it waits.
+
+        Raises:
+            AtomHTTPCanceledError: the signal was aborted.
+        """
+        return await _Abortable(self, coroutine, signal)
+
     async def foreign(self, awaitable: Awaitable[T], due: float | None) -> T:
         """Awaits what belongs to the caller, until `due` at the latest (then: the built-in TimeoutError)."""
 
@@ -128,3 +141,72 @@ class _Alarm:
     def expire(self, now: float) -> None:
         if not self.waiter.done():
             self.waiter.set_result(None)
+
+
+class _BrokenOff(BaseException):
+    """What a coroutine finds where it waits when its signal has been aborted. Like a cancellation, it is no error."""
+
+
+class _Abortable(Awaitable[T]):
+    """A coroutine that an AbortSignal can break off, for drivers whose waiters anybody may complete."""
+
+    def __init__(self, driver: Driver, coroutine: Coroutine[Any, Any, T], signal: AbortSignal) -> None:
+        self._driver = driver
+        self._coroutine = coroutine
+        self._signal = signal
+        # What the coroutine waits for.
+        self._waiter: Waiter | None = None
+        # Set between two looks at it, by whoever aborts.
+        self._aborted: Any = False
+        self.slot: Any = None
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        signal, reactor = self._signal, self._driver.reactor
+        if signal.aborted:
+            self._coroutine.close()
+            raise signal.error()
+        reactor.expect_calls()
+        signal.add_listener(self._on_abort)
+        if signal.seconds_left is not None:
+            reactor.timers.add(self, self._driver.now() + signal.seconds_left)
+        try:
+            return (yield from self._run())
+        except _BrokenOff:
+            raise signal.error() from None
+        finally:
+            signal.remove_listener(self._on_abort)
+            reactor.timers.discard(self)
+            reactor.calls_done()
+
+    def _run(self) -> Generator[Any, Any, T]:
+        error: BaseException | None = None
+        thrown = False
+        while True:
+            try:
+                waiter = self._coroutine.send(None) if error is None else self._coroutine.throw(error)
+            except StopIteration as stop:
+                return stop.value  # type: ignore[no-any-return]  # StopIteration carries what the coroutine returned
+            error = None
+            if not self._aborted:
+                self._waiter = waiter
+                try:
+                    yield waiter
+                except BaseException as interrupt:
+                    error = interrupt
+                finally:
+                    self._waiter = None
+            if self._aborted and not thrown and error is None:
+                # Once: whoever catches it has been told.
+                thrown, error = True, _BrokenOff()
+
+    def _on_abort(self) -> None:
+        self._driver.reactor.call_soon_threadsafe(self._break_off)
+
+    def _break_off(self) -> None:
+        self._aborted = True
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    def expire(self, now: float) -> None:
+        self._break_off()

@@ -15,6 +15,7 @@ from functools import partial
 from inspect import isawaitable
 from typing import Any, TypeVar
 
+from atomhttp._model.abort import AbortSignal
 from atomhttp._net.drivers import Driver, Waiter
 from atomhttp._net.drivers.together import close_coroutines, collect_tasks, refusal
 from atomhttp._net.pollers import build_nested_poller
@@ -279,12 +280,71 @@ class AsyncioDriver(Driver):
         self.loop.call_soon(waiter.set_result, None)
         await waiter
 
+    async def abortable(self, coroutine: Coroutine[Any, Any, T], signal: AbortSignal) -> T:
+        task = asyncio.current_task()
+        if task is None or signal.aborted:
+            return await super().abortable(coroutine, signal)
+        scope = _AbortScope(self, task, signal)
+        scope.enter()
+        try:
+            result = await coroutine
+        except asyncio.CancelledError:
+            if scope.exit():
+                raise signal.error() from None
+            raise
+        except BaseException:
+            scope.exit()
+            raise
+        scope.exit()
+        return result
+
     async def foreign(self, awaitable: Awaitable[T], due: float | None) -> T:
         if due is None:
             return await awaitable
         # The allowance: uvloop's clock ticks once a millisecond, and nothing may be early.
         async with asyncio.timeout_at(self.loop.time() + max(0.0, due - self.now()) + 0.002):
             return await awaitable
+
+
+class _AbortScope:
+    """Breaks off what a task does, as a cancellation, and knows it from others (the way of `asyncio.timeout`)."""
+
+    def __init__(self, driver: AsyncioDriver, task: asyncio.Task[Any], signal: AbortSignal) -> None:
+        self._driver = driver
+        self._task = task
+        self._signal = signal
+        self._cancelling = task.cancelling()
+        self._timer: asyncio.TimerHandle | None = None
+        self._entered = self._aborted = False
+
+    def enter(self) -> None:
+        self._entered = True
+        self._signal.add_listener(self._on_abort)
+        seconds = self._signal.seconds_left
+        if seconds is not None:
+            # The allowance: uvloop's clock ticks once a millisecond, and nothing may be early.
+            self._timer = self._driver.loop.call_later(seconds + 0.002, self._abort, context=contextvars.Context())
+
+    def exit(self) -> bool:
+        """Whether the task was cancelled by the signal, and by nobody else."""
+        self._entered = False
+        self._signal.remove_listener(self._on_abort)
+        if self._timer is not None:
+            self._timer.cancel()
+        return self._aborted and self._task.uncancel() <= self._cancelling
+
+    def _on_abort(self) -> None:
+        try:
+            self._driver.call_soon(self._abort)
+        except RuntimeError:
+            # The loop has closed: the task that would be told has ended.
+            return
+
+    def _abort(self) -> None:
+        # By the loop, never by the task itself: it waits somewhere, and finds the cancellation there.
+        if self._entered and not self._aborted:
+            self._aborted = True
+            self._task.cancel()
 
 
 class _PollerThread:

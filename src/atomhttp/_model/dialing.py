@@ -1,0 +1,81 @@
+"""How names become addresses, and addresses connections, where the caller has ideas of their own."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+from atomhttp._model.checks import bad_value
+from atomhttp._model.url import parse_url
+
+
+class HostTable(dict[str, tuple[str, ...]]):
+    """Names, in lower case, with the addresses that they stand for (the `hosts` option).
+
+    Part of a pool's key, so it has a hash: it does not change once it has been made, and equals nothing but itself.
+    """
+
+    __hash__ = object.__hash__  # type: ignore[assignment]  # dict says None: not hashable
+    __eq__ = object.__eq__
+    __ne__ = object.__ne__
+
+
+class Dialing(NamedTuple):
+    """What a client, or a call, says about connecting.
+
+    Attributes:
+        hosts: a table that is looked into first.
+        resolver: asked instead of the system: (host, port) -> addresses.
+        local_address: (address, port) to connect from.
+        guard: which addresses may be connected to: "public" or a function.
+    """
+
+    hosts: HostTable | None = None
+    resolver: Callable[..., Any] | None = None
+    local_address: tuple[str, int] | None = None
+    guard: Any = None
+
+
+def check_hosts(name: str, value: Any) -> HostTable | None:
+    """The `hosts` option: names with an address, or several in the order of preference."""
+    if value is None or isinstance(value, HostTable):
+        return value
+    if not isinstance(value, Mapping):
+        raise bad_value(name, value, "a mapping of host names to IP addresses, or None")
+    table = HostTable()
+    for host, given in value.items():
+        if not isinstance(host, str) or not host.strip("."):
+            raise bad_value(name, host, "host names as keys")
+        single = isinstance(given, (str, ipaddress.IPv4Address, ipaddress.IPv6Address))
+        addresses = [given] if single or not isinstance(given, Iterable) else list(given)
+        if not addresses:
+            raise bad_value(f"{name}[{host!r}]", given, "an IP address or a list of them")
+        table[_ascii(name, host)] = tuple(_address(f"{name}[{host!r}]", item) for item in addresses)
+    return table
+
+
+def _ascii(name: str, host: str) -> str:
+    """The name as a URL's host is spelt."""
+    if any(char in host for char in "/:@?#[]"):
+        raise bad_value(name, host, "plain host names as keys, without scheme or port")
+    return parse_url(f"http://{host}/").host.rstrip(".")
+
+
+def _address(name: str, value: object) -> str:
+    try:
+        return str(ipaddress.ip_address(value))  # type: ignore[arg-type]  # whatever it is, it says
+    except ValueError:
+        raise bad_value(name, value, "an IP address") from None
+
+
+def check_local_address(name: str, value: Any) -> tuple[str, int] | None:
+    """The `localAddress` option: an address, or an address and a port."""
+    if value is None:
+        return None
+    pair = value if isinstance(value, (tuple, list)) else (value, 0)
+    if len(pair) != 2 or not isinstance(pair[1], int) or isinstance(pair[1], bool) or not 0 <= pair[1] <= 65535:
+        raise bad_value(name, value, "an IP address of this machine, or (address, port)")
+    if isinstance(pair[0], (int, bytes)):
+        raise bad_value(name, value, "an IP address of this machine, or (address, port)")
+    return (_address(name, pair[0]), pair[1])

@@ -1,0 +1,35 @@
+"""The `auth` option: what is taken, and what becomes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from atomhttp.auth.basic import BasicAuth
+from atomhttp.auth.credentials import bad_value
+
+
+def check_auth(name: str, value: Any) -> Any:
+    """The `auth` option as it is kept: an object with `get_header` or `auth_flow`, a callable, or None.
+
+    Raises:
+        AtomHTTPOptionError: ERR_BAD_OPTION_VALUE: anything else.
+    """
+    if value is None:
+        return None
+    if isinstance(value, (tuple, list)) and len(value) == 2:
+        return BasicAuth(*value)
+    if isinstance(value, Mapping) and set(value) == {"username", "password"}:
+        return BasicAuth(value["username"], value["password"])
+    if not isinstance(value, type) and (hasattr(value, "auth_flow") or hasattr(value, "get_header") or callable(value)):
+        return value
+    kind = value.__name__ if isinstance(value, type) else type(value).__name__
+    raise bad_value(
+        f"{name}: expected BasicAuth, BearerAuth, DigestAuth, (username, password), {{'username': …, 'password': …}}, "
+        f"an object with auth_flow(request), or a callable, got {'the class ' if isinstance(value, type) else ''}{kind}"
+    )
+
+
+def is_flow(auth: object) -> bool:
+    """Whether `auth` takes part in the exchange, and is not just a header field."""
+    return auth is not None and (hasattr(auth, "auth_flow") or not hasattr(auth, "get_header"))
