@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from atomhttp._model import retry_config
+from atomhttp._model.checks import camel_case
 from atomhttp._model.options import OPTIONS, Option
 
 PAGE = Path(__file__).parents[1] / "docs" / "options.md"
@@ -79,7 +80,7 @@ def _retry_rows() -> Iterable[tuple[str, ...]]:
         name = field.name
         others = [word for word, key in retry_config._OTHER_WORDS.items() if key == name]
         yield (
-            _spellings(retry_config._camel(name), name),
+            _spellings(camel_case(name), name),
             ", ".join(map(_code_text, others)),
             RETRY_TYPES[str(field.type)],
             _code(field.default),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+import typing
 
 from atomhttp import auth, errors, progress
 from atomhttp._adapters.base import Adapter, AdapterResponse
@@ -24,7 +24,7 @@ from atomhttp._pipeline.response import Response, Timings
 from atomhttp._pipeline.retry import RetryInfo
 from atomhttp._pipeline.stream import ResponseStream, SyncResponseStream
 from atomhttp._version import __version__
-from atomhttp.auth import BasicAuth, BearerAuth
+from atomhttp.auth import BasicAuth, BearerAuth, DigestAuth, NetrcAuth, RefreshingAuth
 from atomhttp.client import AsyncAtomHTTP, AtomHTTP
 from atomhttp.errors import (
     AtomHTTPCanceledError,
@@ -52,7 +52,7 @@ from atomhttp.form_data import FormData, form_to_json, to_form_data
 from atomhttp.progress import ProgressBar, ProgressEvent
 from atomhttp.sync import SyncAtomHTTP, delete, get, head, options, patch, post, put, query, request
 
-if TYPE_CHECKING:
+if typing.TYPE_CHECKING:
     from atomhttp._adapters.mock import MockAdapter
 
 # Nothing is printed unless the application asks for it.
@@ -131,7 +131,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> typing.Any:
     if name == "MockAdapter":
         # For tests: nothing that a program in production should have to load.
         from atomhttp._adapters.mock import MockAdapter

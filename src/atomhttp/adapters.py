@@ -6,9 +6,10 @@ limits, cookies, decoding, progress) are the client's and not the adapter's, so 
 
 from __future__ import annotations
 
+from atomhttp._adapters.asgi import ASGIAdapter
 from atomhttp._adapters.base import Adapter, AdapterResponse, Content
 from atomhttp._adapters.mock import MockAdapter
 from atomhttp._adapters.network import HTTPAdapter
 from atomhttp._model.request import Body, Request
 
-__all__ = ["Adapter", "AdapterResponse", "Body", "Content", "HTTPAdapter", "MockAdapter", "Request"]
+__all__ = ["ASGIAdapter", "Adapter", "AdapterResponse", "Body", "Content", "HTTPAdapter", "MockAdapter", "Request"]

@@ -16,8 +16,11 @@ from support.origin import Answer, Origin, Received
 ABOVE_THE_LOOPS = frozenset(
     (
         "test_auth",
+        "test_netrc_auth",
+        "test_digest_auth",
         "test_interceptors",
         "test_limits",
+        "test_mock_adapter",
         "test_part_two",
         "test_redirect_leaks",
         "test_redirects",

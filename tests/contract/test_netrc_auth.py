@@ -134,11 +134,14 @@ async def test_a_redirect_at_home(api: Api, write: Write) -> None:
     assert recorder.sent == [basic("a", "p")] * 2
 
 
-async def test_no_host_is_behind_a_socket(api: Api, write: Write, tmp_path: Path) -> None:
-    path = write("machine localhost login a password p\n")
-    with Origin(unix=tmp_path / "s") as origin:
-        await api.client().get("http://localhost/echo", socketPath=str(tmp_path / "s"), auth=NetrcAuth(path))
-        assert origin.requests[0].get("authorization") is None
+async def test_no_host_is_behind_a_socket(api: Api, write: Write) -> None:
+    auth = NetrcAuth(write("machine localhost login a password p\n"))
+    recorder = Recorder()
+    client = api.client(adapter=recorder, auth=auth)
+    await client.get("http://localhost/", socketPath="/run/socket")
+    await client.get("http+unix://%2Frun%2Fsocket/")
+    await client.get("http://localhost/")
+    assert recorder.sent == [None, None, basic("a", "p")]
 
 
 async def test_nobody_looks_there_unasked(

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime
+import logging
+import os
+import re
+import select
 import socket
 import ssl
 import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import trustme
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from atomhttp import (
     AtomHTTP,
@@ -29,8 +28,10 @@ from atomhttp import (
     Timeout,
 )
 from atomhttp._net.http1 import Http1Connection
-from atomhttp._net.tls import build_context
-from support.certificates import Certificates
+from atomhttp._net.tls import TLSStream
+from atomhttp._net.tls_context import build_context
+from atomhttp._net.tls_errors import explain
+from support.certificates import CLIENT_AUTH, Certificates, Issued
 from support.clock import VirtualClockLoop
 from support.nginx import BLOB, Nginx
 from support.origin import Origin, pattern
@@ -130,58 +131,11 @@ async def test_a_ca_that_nobody_knows(tls_origin: Origin) -> None:
 
 
 @INSECURE
-async def test_a_self_signed_certificate(tmp_path: Path) -> None:
-    with Origin(tls=_self_signed(tmp_path)) as origin:
+async def test_a_self_signed_certificate() -> None:
+    with Origin(tls=Issued.make("localhost").server_context()) as origin:
         async with AtomHTTP() as client:
             assert (await refused(client, origin.url)).code == "DEPTH_ZERO_SELF_SIGNED_CERT"
             assert (await client.get(origin.url + "/bytes/1", verify=False)).ok
-
-
-def _self_signed(directory: Path) -> ssl.SSLContext:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), 1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    file = directory / "self-signed.pem"
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    file.write_bytes(private + certificate.public_bytes(serialization.Encoding.PEM))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(file)
-    return context
-
-
-def _server(leaf: trustme.LeafCert) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    leaf.configure_cert(context)
-    return context
-
-
-async def test_names_that_do_not_match(certificates: Certificates) -> None:
-    other = certificates.server_context(certificates.issue("other.test"))
-    with Origin(tls=other) as origin:
-        async with AtomHTTP(verify=str(certificates.ca)) as client:
-            for host in ("localhost", "127.0.0.1"):
-                error = await refused(client, f"https://{host}:{origin.port}/")
-                assert error.code == "ERR_TLS_CERT_ALTNAME_INVALID"
-                assert host in str(error)
-
-
-async def test_an_expired_certificate(tmp_path: Path) -> None:
-    authority = trustme.CA()
-    ended = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
-    leaf = authority.issue_cert("127.0.0.1", not_after=ended)
-    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
-    with Origin(tls=_server(leaf)) as origin:
-        async with AtomHTTP(verify=str(tmp_path / "ca.pem")) as client:
-            assert (await refused(client, origin.url)).code == "CERT_HAS_EXPIRED"
 
 
 @INSECURE
@@ -190,27 +144,6 @@ async def test_verify_false_trusts_anybody_and_only_there(tls_origin: Origin) ->
         assert (await client.get(f"https://localhost:{tls_origin.port}/bytes/1")).ok
         with pytest.raises(AtomHTTPTLSError):
             await client.get(f"https://localhost:{tls_origin.port}/bytes/1", verify=True)
-
-
-async def test_files_that_cannot_be_used(tmp_path: Path) -> None:
-    (tmp_path / "empty.pem").write_text("no certificate")
-    async with AtomHTTP() as client:
-        for verify in (str(tmp_path / "missing.pem"), str(tmp_path / "empty.pem")):
-            with pytest.raises(AtomHTTPTLSError, match="verify"):
-                await client.get("https://localhost:1/", verify=verify)
-        with pytest.raises(AtomHTTPTLSError, match="cert"):
-            await client.get("https://localhost:1/", cert=str(tmp_path / "missing.pem"))
-
-
-async def test_a_client_certificate(certificates: Certificates) -> None:
-    with Origin(tls=certificates.server_context(ask_client=True)) as origin:
-        async with AtomHTTP(verify=str(certificates.ca), base_url=origin.url) as client:
-            with pytest.raises(AtomHTTPNetworkError):
-                await client.get("/bytes/1")
-            assert (await client.get("/bytes/1", cert=str(certificates.client))).ok
-            # It is part of what decides who we are: the connection is not lent to a call without it.
-            with pytest.raises(AtomHTTPNetworkError):
-                await client.get("/bytes/1")
 
 
 async def test_sni_is_the_name_and_never_an_address(tls_origin: Origin, certificates: Certificates) -> None:
@@ -250,6 +183,272 @@ def test_contexts_are_shared_by_what_they_trust(certificates: Certificates) -> N
     assert build_context(True, None).check_hostname
     mine = certificates.client_context()
     assert build_context(mine, None) is mine
+
+
+# Client certificates
+
+
+VERSIONS = pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
+
+
+def asking(certificates: Certificates, version: str) -> ssl.SSLContext:
+    """A server that wants a client certificate of the run's own authority."""
+    context = certificates.server_context(ask_client=True)
+    context.minimum_version = context.maximum_version = ssl.TLSVersion[version]
+    return context
+
+
+@VERSIONS
+async def test_a_client_certificate(certificates: Certificates, version: str) -> None:
+    with Origin(tls=asking(certificates, version)) as origin:
+        async with AtomHTTP(verify=str(certificates.ca), base_url=origin.url) as client:
+            with pytest.raises(AtomHTTPTLSError):
+                await client.get("/bytes/1")
+            assert (await client.get("/bytes/1", cert=str(certificates.client))).ok
+            # It is part of what decides who we are: the connection is not lent to a call without it.
+            with pytest.raises(AtomHTTPTLSError):
+                await client.get("/bytes/1")
+    assert len(origin.requests) == 1
+
+
+@VERSIONS
+async def test_a_server_that_wants_a_client_certificate_and_gets_none(
+    certificates: Certificates, version: str, loop_kind: str
+) -> None:
+    """In TLS 1.3 it says so after the handshake, when the request may have been sent already."""
+    with Origin(tls=asking(certificates, version)) as origin:
+        async with AtomHTTP(verify=str(certificates.ca), base_url=origin.url) as client:
+            with pytest.raises(AtomHTTPTLSError, match="certificate") as caught:
+                await client.post("/echo", data=b"x" * 100_000)
+    assert caught.value.code == "ERR_TLS"
+    assert caught.value.request_sent == ("no" if version == "TLSv1_2" else "maybe")
+    assert origin.requests == []
+
+
+@VERSIONS
+def test_a_server_that_refuses_the_client_certificate(certificates: Certificates, version: str, tmp_path: Path) -> None:
+    stranger = Issued.make("stranger.test", usages=[CLIENT_AUTH])
+    (tmp_path / "stranger.pem").write_bytes(stranger.key_pem() + stranger.pem)
+    with (
+        Origin(tls=asking(certificates, version)) as origin,
+        SyncAtomHTTP(verify=str(certificates.ca), cert=tmp_path / "stranger.pem") as client,
+        pytest.raises(AtomHTTPTLSError, match="unknown ca"),
+    ):
+        client.get(f"{origin.url}/bytes/1")
+
+
+def test_a_client_certificate_that_is_asked_for_later(certificates: Certificates) -> None:
+    """RFC 8446 section 4.6.2: TLS 1.3 asks in a message of its own, once it has seen what is wanted."""
+
+    def ask(on: Conversation) -> None:
+        assert isinstance(on.socket, ssl.SSLSocket)
+        on.socket.verify_client_post_handshake()
+
+    def check(on: Conversation) -> None:
+        assert isinstance(on.socket, ssl.SSLSocket)
+        assert on.socket.getpeercert()["subjectAltName"] == (("email", "client@atomhttp.test"),)
+
+    context = asking(certificates, "TLSv1_3")
+    context.verify_mode = ssl.CERT_OPTIONAL
+    context.post_handshake_auth = True
+    scripts = [[expect_head(), ask, send(OK), expect_head(), check, send(OK), _drain_tls]]
+    client = SyncAtomHTTP(verify=str(certificates.ca), cert=str(certificates.client))
+    with Peer(scripts, tls=context) as peer, client:
+        assert client.get(peer.url).text == "ok"
+        assert client.get(peer.url).text == "ok"
+
+
+# Versions, ciphers, protocols
+
+
+def limited(certificates: Certificates, first: str, last: str) -> ssl.SSLContext:
+    context = certificates.server_context()
+    # What the versions before 1.2 sign with is too weak for the default.
+    context.set_ciphers("DEFAULT@SECLEVEL=0")
+    context.minimum_version, context.maximum_version = ssl.TLSVersion[first], ssl.TLSVersion[last]
+    return context
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1:DeprecationWarning")
+async def test_a_server_of_yesterday(certificates: Certificates) -> None:
+    with Origin(tls=limited(certificates, "TLSv1", "TLSv1_1")) as origin:
+        async with AtomHTTP(verify=str(certificates.ca)) as client:
+            error = await refused(client, origin.url)
+            assert "no version of TLS in common; we offer TLS 1.2 and newer: " in str(error)
+            lenient = certificates.client_context()
+            lenient.minimum_version = ssl.TLSVersion.TLSv1
+            lenient.set_ciphers("DEFAULT@SECLEVEL=0")
+            assert (await client.get(origin.url + "/bytes/1", verify=lenient)).ok
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "offered"),
+    [("TLSv1_3", "MAXIMUM_SUPPORTED", "TLS 1.3 and newer"), ("TLSv1_3", "TLSv1_3", "TLS 1.3")],
+)
+async def test_a_caller_who_asks_for_more(certificates: Certificates, first: str, last: str, offered: str) -> None:
+    demanding = certificates.client_context()
+    demanding.minimum_version, demanding.maximum_version = ssl.TLSVersion[first], ssl.TLSVersion[last]
+    with Origin(tls=limited(certificates, "TLSv1_2", "TLSv1_2")) as origin:
+        async with AtomHTTP(verify=demanding) as client:
+            error = await refused(client, origin.url)
+            assert f"no version of TLS in common; we offer {offered}: " in str(error)
+
+
+async def test_no_cipher_in_common(certificates: Certificates) -> None:
+    server = limited(certificates, "TLSv1_2", "TLSv1_2")
+    server.set_ciphers("ECDHE+AESGCM")
+    picky = certificates.client_context()
+    picky.set_ciphers("ECDHE+CHACHA20")
+    with Origin(tls=server) as origin:
+        async with AtomHTTP(verify=picky) as client:
+            assert "no cipher in common" in str(await refused(client, origin.url))
+
+
+async def test_a_server_that_does_not_know_the_name(tls_origin: Origin, certificates: Certificates) -> None:
+    async with AtomHTTP(verify=str(certificates.ca)) as client:
+        tls_origin._tls.sni_callback = lambda *_: ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
+        error = await refused(client, f"https://localhost:{tls_origin.port}/")
+        assert f"TLS with localhost:{tls_origin.port} failed: the server does not know that name" in str(error)
+        tls_origin._tls.sni_callback = lambda *_: ssl.ALERT_DESCRIPTION_INTERNAL_ERROR
+        error = await refused(client, f"https://localhost:{tls_origin.port}/")
+        assert str(error).endswith("failed: tlsv1 alert internal error")
+
+
+async def test_what_we_offer_by_alpn(certificates: Certificates) -> None:
+    server = certificates.server_context()
+    server.set_alpn_protocols(["h2", "http/1.1"])
+    chosen = []
+
+    def note(on: Conversation) -> None:
+        assert isinstance(on.socket, ssl.SSLSocket)
+        chosen.append(on.socket.selected_alpn_protocol())
+
+    with Peer([expect_head(), note, send(OK), _drain_tls], tls=server) as peer:
+        async with AtomHTTP(verify=str(certificates.ca)) as client:
+            assert (await client.get(peer.url)).text == "ok"
+    assert chosen == ["http/1.1"]
+
+
+async def test_a_callers_context_that_offers_what_we_do_not_speak(certificates: Certificates) -> None:
+    server, mine = certificates.server_context(), certificates.client_context()
+    server.set_alpn_protocols(["sword/2"])
+    mine.set_alpn_protocols(["sword/2", "http/1.1"])
+    with Origin(tls=server) as origin:
+        async with AtomHTTP(verify=mine) as client:
+            error = await refused(client, origin.url)
+    assert "127.0.0.1 chose the protocol 'sword/2', which the SSLContext offers" in str(error)
+    assert origin.requests == []
+
+
+async def test_the_log_tells_version_and_cipher(
+    tls_origin: Origin, certificates: Certificates, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "atomhttp.tls")
+    async with AtomHTTP(verify=str(certificates.ca)) as client:
+        await client.get(tls_origin.url)
+    [record] = [each for each in caplog.records if each.name == "atomhttp.tls"]
+    assert re.search(rf"127\.0\.0\.1:{tls_origin.port}: TLSv1\.3 TLS_\w+", record.getMessage())
+
+
+class OpenSSLServer:
+    """`openssl s_server`, for what Python's servers cannot do. What is typed is sent; "R" asks for a renegotiation."""
+
+    def __init__(self, file: Path, *arguments: str) -> None:
+        command = ["openssl", "s_server", "-accept", "127.0.0.1:0", "-cert", str(file), "-key", str(file), *arguments]
+        try:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0
+            )
+        except FileNotFoundError:
+            pytest.skip("the openssl program is not installed")
+        self._said = b""
+        self.port = 0
+
+    def __enter__(self) -> OpenSSLServer:
+        self.wait_for(rb"ACCEPT 127\.0\.0\.1:(\d+)")
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def say(self, data: bytes) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(data)
+
+    def wait_for(self, pattern: bytes) -> None:
+        """Until it has printed this; what was before is forgotten."""
+        assert self._process.stdout is not None
+        while (found := re.search(pattern, self._said)) is None:
+            assert select.select([self._process.stdout], [], [], PATIENCE)[0], self._said
+            data = os.read(self._process.stdout.fileno(), 65_536)
+            assert data, self._said
+            self._said += data
+        if found.groups():
+            self.port = int(found[1])
+        self._said = self._said[found.end() :]
+
+
+def test_a_server_that_does_not_speak_http_over_tls(certificates: Certificates) -> None:
+    with (
+        OpenSSLServer(certificates.server, "-alpn", "sword/2") as server,
+        SyncAtomHTTP(verify=str(certificates.ca)) as client,
+        pytest.raises(AtomHTTPTLSError, match=r"does not speak HTTP/1\.1 here \(ALPN\)"),
+    ):
+        client.get(f"https://localhost:{server.port}/")
+
+
+@contextlib.contextmanager
+def in_a_thread(function: Callable[[], Any]) -> Iterator[list[Any]]:
+    """Runs `function` beside the block; afterwards the list holds its result, or its error."""
+    outcome: list[Any] = []
+
+    def run() -> None:
+        try:
+            outcome.append(function())
+        except Exception as error:  # told to the test
+            outcome.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield outcome
+    finally:
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+
+
+def test_a_renegotiation_is_refused(certificates: Certificates) -> None:
+    """RFC 9325 section 3.5: TLS 1.2 can begin anew in the middle of a response, with other parameters."""
+    with (
+        OpenSSLServer(certificates.server, "-tls1_2") as server,
+        SyncAtomHTTP(verify=str(certificates.ca), timeout=PATIENCE) as client,
+    ):
+        with in_a_thread(lambda: client.get(f"https://localhost:{server.port}/")) as outcome:
+            server.wait_for(b"GET / HTTP")
+            server.say(b"r\n")
+            server.wait_for(b"no renegotiation")
+        [error] = outcome
+        assert isinstance(error, AtomHTTPTLSError)
+        assert error.request_sent == "maybe"
+
+
+def test_a_renegotiation_that_asks_for_the_certificate_that_we_have(certificates: Certificates) -> None:
+    """TLS 1.2 has no other way to ask for it once the request is known."""
+    with (
+        OpenSSLServer(
+            certificates.server, "-tls1_2", "-CAfile", str(certificates.ca), "-no_ticket", "-no_cache", "-msg"
+        ) as server,
+        SyncAtomHTTP(verify=str(certificates.ca), cert=str(certificates.client), timeout=PATIENCE) as client,
+    ):
+        with in_a_thread(lambda: client.get(f"https://localhost:{server.port}/")) as outcome:
+            server.wait_for(b"GET / HTTP")
+            server.say(b"R\n")
+            server.wait_for(rb"<<< TLS 1\.2, Handshake \[length \w+\], CertificateVerify")
+            server.wait_for(rb"Read BLOCK")
+            server.say(OK)
+        [response] = outcome
+        assert response.text == "ok", response
 
 
 # Handshakes that go wrong
@@ -298,6 +497,102 @@ async def test_a_handshake_that_stalls(virtual_clock: VirtualClockLoop) -> None:
     assert caught.value.phase == "tls"
     assert caught.value.limit == 3
     assert 3 <= virtual_clock.time() < 3.1
+
+
+async def test_a_handshake_that_stalls_halfway(virtual_clock: VirtualClockLoop, certificates: Certificates) -> None:
+    """The server's first half has come; the second one never does."""
+    server = certificates.server_context()
+
+    def begin(on: Conversation) -> None:
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = server.wrap_bio(incoming, outgoing, server_side=True)
+        incoming.write(on.socket.recv(65_536))
+        with pytest.raises(ssl.SSLWantReadError):
+            tls.do_handshake()
+        flight = outgoing.read()
+        on.socket.sendall(flight[: len(flight) // 2])
+
+    with Peer([begin, hold()]) as peer:
+        async with AtomHTTP(timeout=Timeout(connect=3), verify=str(certificates.ca)) as client:
+            with pytest.raises(AtomHTTPTimeoutError) as caught:
+                await client.get(peer.url.replace("http:", "https:"))
+            assert client._adapter.pools[0].open_count == 0
+    assert caught.value.phase == "tls"
+    assert 3 <= virtual_clock.time() < 3.1
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"\x00" * 64,
+        b"\x80" * 64,
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"220 mail.example.test ESMTP\r\n",
+        b"\x16\x03\x03\x00\x04\x02\x00\x00\x00",  # a ServerHello with nothing in it
+        b"\x16\x03\x03\xff\xff" + b"\x00" * 70_000,  # a record longer than any may be
+        b"\x15\x03\x03\x00\x02\x02\x28",  # an alert: handshake failure
+        b"\x17\x03\x03\x00\x02ok",  # content before there are keys
+    ],
+    ids=["zeros", "ones", "ssh", "smtp", "empty hello", "long record", "alert", "content"],
+)
+async def test_garbage_in_the_place_of_a_handshake(garbage: bytes) -> None:
+    def read_hello(on: Conversation) -> None:
+        on.socket.recv(65_536)
+
+    with Peer([read_hello, send(garbage), _drain_all]) as peer:
+        async with AtomHTTP() as client:
+            error = await refused(client, peer.url.replace("http:", "https:"))
+    assert error.code == "ERR_TLS"
+    assert str(error).startswith(f"TLS with 127.0.0.1:{peer.port} failed: ")
+
+
+def test_what_was_wrong_is_told_even_if_the_peer_does_not_stay_to_hear_it(certificates: Certificates) -> None:
+    """Our alert cannot be sent any more; the error is still the certificate's."""
+    server = certificates.server_context()
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    peer = server.wrap_bio(incoming, outgoing, server_side=True)
+
+    class Gone:
+        """A stream whose other end hears one message, answers it and goes."""
+
+        heard = False
+
+        def send(self, data: bytes) -> int:
+            if self.heard:
+                raise BrokenPipeError
+            self.heard = True
+            incoming.write(data)
+            with pytest.raises(ssl.SSLWantReadError):
+                peer.do_handshake()
+            return len(data)
+
+        def receive(self, buffer: memoryview) -> int:
+            data = outgoing.read(len(buffer))
+            buffer[: len(data)] = data
+            return len(data)
+
+    stream = TLSStream(Gone(), certificates.client_context(), "elsewhere.test")  # type: ignore[arg-type]  # enough of one
+    with pytest.raises(ssl.SSLCertVerificationError):
+        stream.handshake(memoryview(bytearray(65_536)))
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (
+            ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:1006)"),
+            "what came is not TLS (is it a plain HTTP port?): wrong version number",
+        ),
+        (
+            ssl.SSLError(1, "[SSL] tlsv1 alert no application protocol (_ssl.c:1006)"),
+            "the server does not speak HTTP/1.1 here (ALPN): tlsv1 alert no application protocol",
+        ),
+        (ssl.SSLError(1, "[SSL] something new (_ssl.c:1006)"), "something new"),
+        (ssl.SSLError(1, "words"), "words"),
+    ],
+)
+def test_reasons_that_python_has_no_name_for(error: ssl.SSLError, expected: str) -> None:
+    assert explain(error) == expected
 
 
 async def test_an_alert_in_the_middle_of_a_body(certificates: Certificates) -> None:

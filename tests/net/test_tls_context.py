@@ -155,8 +155,10 @@ def test_ssl_cert_file_is_looked_at_each_time(ca: Path, tmp_path: Path, monkeypa
 
 
 def test_ssl_cert_file_is_not_for_who_names_a_file(ca: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    context = build_context(str(ca), None)
     monkeypatch.setenv("SSL_CERT_FILE", str(write_ca(tmp_path / "other.pem", "two")))
-    assert authorities(build_context(str(ca), None)) == ["one"]
+    assert build_context(str(ca), None) is context
+    assert authorities(context) == ["one"]
 
 
 def test_an_environment_that_is_not_trusted(ca: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import select
 import socket
 import ssl
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from atomhttp import AtomHTTP, AtomHTTPTLSError, SyncAtomHTTP
 from atomhttp._net import tls_session
 from atomhttp._net.stream import SocketStream
 from atomhttp._net.tls import TLSStream, build_context
@@ -139,6 +141,7 @@ def test_a_ticket_may_come_after_the_session_was_asked_for(certificates: Certifi
     with Witness(server_context(certificates, "TLSv1_3")) as origin, line(origin.port, context) as first:
         session = first.stream.session
         assert session is not None
+        assert session.find(first.stream._verified) is None
         with line(origin.port, context, session) as second:
             second.request()
         assert not second.stream.resumed
@@ -255,6 +258,10 @@ def test_a_session_is_for_the_context_that_made_it(certificates: Certificates, t
     """`ssl` raises ValueError for it; here it is as if there were none."""
     (tmp_path / "other.pem").write_bytes(Issued.make(ca=True, common_name="another authority").pem)
     nobody = build_context(False, None)
+    other = build_context(str(tmp_path / "other.pem"), None)
+    with Witness(server_context(certificates, version)) as origin:
+        _, session = visit(origin.port, build_context(str(certificates.ca), None))
+        assert refused(origin.port, other, session) in (19, 20, 21)
     with Witness(server_context(certificates, version)) as origin:
         with line(origin.port, nobody) as first:
             first.request()
@@ -263,7 +270,7 @@ def test_a_session_is_for_the_context_that_made_it(certificates: Certificates, t
                     ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="localhost", session=first.stream.tls.session
                 )
         session = first.stream.session
-        assert refused(origin.port, build_context(str(tmp_path / "other.pem"), None), session) in (19, 20, 21)
+        assert refused(origin.port, other, session) in (19, 20, 21)
         assert visit(origin.port, nobody, session)[0]
 
 
@@ -352,3 +359,101 @@ def test_there_is_none_after_tls_failed(certificates: Certificates, context: ssl
             opened.read()
         assert opened.stream.session is None
         spoiled.set()
+
+
+# Through the clients
+
+
+async def test_a_client_takes_sessions_up(loop_kind: str, certificates: Certificates) -> None:
+    for version in ("TLSv1_2", "TLSv1_3"):
+        with Witness(server_context(certificates, version)) as origin:
+            async with AtomHTTP(verify=str(certificates.ca), keep_alive=False) as client:
+                for _ in range(3):
+                    assert (await client.get(origin.url + "/bytes/3")).ok
+            assert origin.resumed == [False, True, True]
+
+
+@VERSIONS
+def test_a_client_without_a_loop_takes_sessions_up(certificates: Certificates, version: str) -> None:
+    with Witness(server_context(certificates, version)) as origin:
+        with SyncAtomHTTP(verify=str(certificates.ca), keep_alive=False) as client:
+            for _ in range(3):
+                assert client.get(origin.url + "/bytes/3").ok
+        assert origin.resumed == [False, True, True]
+
+
+async def test_a_connection_that_is_open_has_a_session_for_the_next_one(certificates: Certificates) -> None:
+    with Witness(server_context(certificates, "TLSv1_3")) as origin:
+        async with AtomHTTP(verify=str(certificates.ca)) as client:
+            await client.get(origin.url + "/bytes/3")
+            await asyncio.gather(*(client.get(origin.url + "/bytes/3") for _ in range(4)))
+        assert origin.resumed == [False, *[True] * (origin.connections - 1)]
+        assert origin.connections > 1
+
+
+def test_many_threads_and_one_client(certificates: Certificates) -> None:
+    """Sessions are handed from thread to thread while tickets come in on other connections."""
+    with Witness(server_context(certificates, "TLSv1_3")) as origin:
+        with SyncAtomHTTP(verify=str(certificates.ca), base_url=origin.url) as client:
+            errors: list[BaseException] = []
+
+            def work() -> None:
+                try:
+                    for number in range(20):
+                        assert client.get("/bytes/3", keep_alive=number % 3 > 0).ok
+                except BaseException as error:  # told to the test
+                    errors.append(error)
+
+            threads = [threading.Thread(target=work) for _ in range(4)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join(PATIENCE)
+            assert errors == []
+        assert len(origin.requests) == 80
+        assert any(origin.resumed)
+
+
+@pytest.mark.filterwarnings("ignore::atomhttp.InsecureRequestWarning")
+@VERSIONS
+def test_a_session_is_for_the_route_that_made_it(certificates: Certificates, version: str) -> None:
+    """What is verified, as whom, and under which name: whoever asks for something else begins anew."""
+    with Witness(server_context(certificates, version)) as origin, SyncAtomHTTP(keep_alive=False) as client:
+        trusting = {"verify": str(certificates.ca)}
+        url = f"https://localhost:{origin.port}/bytes/3"
+        assert client.get(url, verify=False).ok
+        with pytest.raises(AtomHTTPTLSError):
+            client.get(url)
+        assert client.get(url, **trusting).ok
+        assert client.get(url, **trusting, cert=str(certificates.client)).ok
+        assert client.get(url.replace("localhost", "127.0.0.1"), **trusting).ok
+        assert origin.resumed == [False] * 4
+        assert client.get(url, verify=False).ok
+        assert client.get(url, **trusting).ok
+        assert client.get(url, **trusting, cert=str(certificates.client)).ok
+        assert client.get(url.replace("localhost", "127.0.0.1"), **trusting).ok
+        assert origin.resumed[4:] == [True] * 4
+
+
+def test_another_client_begins_anew(certificates: Certificates) -> None:
+    with Witness(server_context(certificates, "TLSv1_3")) as origin:
+        for _ in range(2):
+            with SyncAtomHTTP(verify=str(certificates.ca)) as client:
+                assert client.get(origin.url + "/bytes/3").ok
+        assert origin.resumed == [False, False]
+
+
+async def test_a_server_that_was_replaced_by_an_impostor(certificates: Certificates) -> None:
+    """The client has a session; the server does not know it, and what it shows instead is verified."""
+    own, impostor = server_context(certificates, "TLSv1_3"), Issued.make("localhost", "IP:127.0.0.1").server_context()
+    with Witness(own) as origin:
+        async with AtomHTTP(verify=str(certificates.ca), keep_alive=False) as client:
+            for expected in (False, True):
+                await client.get(origin.url + "/bytes/3")
+                assert origin.resumed[-1] is expected
+            origin._tls = impostor
+            with pytest.raises(AtomHTTPTLSError) as caught:
+                await client.get(origin.url + "/bytes/3")
+            assert caught.value.code == "DEPTH_ZERO_SELF_SIGNED_CERT"
+            origin._tls = own
+            assert (await client.get(origin.url + "/bytes/3")).ok

@@ -89,6 +89,20 @@ class AdapterResponse:
         return f"<{type(self).__name__} {self.status}>"
 
 
+class LocalResponse(AdapterResponse):
+    """A response that was made in this process, by a mock or an application.
+
+    Attributes:
+        waited: seconds from the request to the head of the response.
+    """
+
+    waited = 0.0
+
+    @property
+    def times(self) -> dict[str, float]:
+        return {"wait": self.waited, "total": self.waited}
+
+
 @runtime_checkable
 class Adapter(Protocol):
     """Sends requests. The same object serves asynchronous and synchronous clients if it awaits nothing of asyncio's:

@@ -9,9 +9,10 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from atomhttp._adapters.base import AdapterResponse
+from atomhttp._adapters.base import AdapterResponse, LocalResponse
 from atomhttp._adapters.mock_matcher import bad_mock
 from atomhttp._adapters.mock_request import MockRequest
+from atomhttp._adapters.network import closed_stream_error
 from atomhttp._body.json_codec import dumps
 from atomhttp._model.callables import required_positionals
 from atomhttp._model.headers import Headers
@@ -155,10 +156,10 @@ class Encoded:
             # Of another adapter, with content that reads itself.
             return given
         if given is not None:
-            response = MockResponse(given.status, given.headers.copy(), b"", given.reason, given.http_version)
+            response = LocalResponse(given.status, given.headers.copy(), b"", given.reason, given.http_version)
             body, length = given.body, len(given.body) if isinstance(given.body, bytes) else None
         else:
-            response = MockResponse(status, headers)
+            response = LocalResponse(status, headers)
             body, length = self._open()
             removed = {name.lower() for name, value in headers.items() if value is None} if _is_mapping(headers) else ()
             if self._type is not None and "content-type" not in response.headers and "content-type" not in removed:
@@ -228,20 +229,6 @@ def _let_go(body: Any) -> None:
         ending.close()
 
 
-class MockResponse(AdapterResponse):
-    """A mocked response.
-
-    Attributes:
-        waited: seconds from the request to the head of this response.
-    """
-
-    waited = 0.0
-
-    @property
-    def times(self) -> dict[str, float]:
-        return {"wait": self.waited, "total": self.waited}
-
-
 class MockContent:
     """The content of a mocked response: pieces as a socket would give them, under the limits of time that hold there.
 
@@ -268,7 +255,7 @@ class MockContent:
         if self.exhausted:
             return b""
         if self.broken:
-            raise AtomHTTPNetworkError("the stream was closed before its end", "ERR_NETWORK", request_sent="yes")
+            raise closed_stream_error()
         call.enter("body", call.timeout.read if call.timeout.read is not None else call.timeout.stream_gap)
         try:
             if self._left != 0 and not self._held:

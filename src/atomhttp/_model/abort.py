@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterable
 from datetime import timedelta
-from typing import Any, NoReturn
+from typing import Any
 
 from atomhttp._model.checks import bad_value, check_seconds
 from atomhttp.errors import AtomHTTPCanceledError
@@ -15,19 +16,23 @@ from atomhttp.errors import AtomHTTPCanceledError
 class AbortSignal:
     """Says whether calls are to be given up: what the `signal` option takes. One may serve many calls.
 
-    Made by an AbortController, by `AbortSignal.timeout`, `.any` or `.abort`. Safe to use from any thread.
+    Made by an AbortController, by `AbortSignal.timeout`, `.any` or `.abort`. Safe to use from any thread, and from
+    what may come between any two lines of one: a handler of the operating system's signals, the garbage collector.
     """
 
-    __slots__ = ("__weakref__", "_due", "_limit", "_listeners", "_lock", "_reason", "_set")
+    __slots__ = ("__weakref__", "_due", "_first", "_limit", "_listeners", "_reason", "_set", "_timer")
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        # Taken by whoever aborts first, and never given back: nobody waits for it, so nobody can hang.
+        self._first = threading.Lock()
         self._set = False
         self._reason: Any = None
-        # In order; a dict, so that removing one does not look through all.
+        # In order; a dict, so that removing one does not look through all. Who takes one out is the one to call it.
         self._listeners: dict[Callable[[], None], None] = {}
         self._due: float | None = None
         self._limit = 0.0
+        # Whose timeout it is; None: its own.
+        self._timer: AbortSignal | None = None
 
     @classmethod
     def abort(cls, reason: Any = None) -> AbortSignal:
@@ -44,8 +49,6 @@ class AbortSignal:
             AtomHTTPOptionError: not a number of seconds, or a negative one.
         """
         limit = check_seconds("seconds", seconds)
-        if limit is None:
-            raise bad_value("seconds", seconds, "seconds or a timedelta")
         signal = cls()
         signal._limit = limit
         signal._due = time.monotonic() + limit
@@ -53,25 +56,37 @@ class AbortSignal:
 
     @classmethod
     def any(cls, signals: Iterable[AbortSignal]) -> AbortSignal:
-        """A signal that aborts with the first of `signals`, for that one's reason."""
-        signal = cls()
-        for source in signals:
+        """A signal that aborts with the first of `signals`, for that one's reason.
+
+        Raises:
+            AtomHTTPOptionError: `signals` are something else.
+        """
+        if isinstance(signals, AbortSignal) or not isinstance(signals, Iterable):
+            raise bad_value("signals", signals, "an iterable of AbortSignals")
+        sources = list(signals)
+        for source in sources:
             if not isinstance(source, AbortSignal):
                 raise bad_value("signals", source, "AbortSignals")
+        signal = cls()
+        for source in sources:
             if source._due is not None and (signal._due is None or source._due < signal._due):
-                signal._due, signal._limit = source._due, source._limit
-            source.add_listener(lambda source=source: signal._abort(source.reason))  # type: ignore[misc]  # bound early
+                signal._due, signal._timer = source._due, source
+            _follow(signal, source)
         return signal
 
     @property
     def aborted(self) -> bool:
         """Whether it has been aborted."""
         if not self._set and self._due is not None and time.monotonic() >= self._due:
-            self._abort(self._timed_out())
+            self._abort(self._time_out())
         return self._set
 
-    def _timed_out(self) -> TimeoutError:
-        return TimeoutError(f"the signal's timeout of {self._limit:g} s has passed")
+    def _time_out(self) -> Any:
+        """The reason of a timeout that has passed."""
+        if self._timer is None:
+            return TimeoutError(f"the signal's timeout of {self._limit:g} s has passed")
+        self._timer._abort(self._timer._time_out())
+        return self._timer._reason
 
     @property
     def reason(self) -> Any:
@@ -92,7 +107,7 @@ class AbortSignal:
         """The error of a call that has been given up for this signal."""
         if not self.aborted and self._due is not None:
             # By another clock than this one's, its time has come.
-            self._abort(self._timed_out())
+            self._abort(self._time_out())
         reason = self._reason
         message = "canceled" if reason is None else f"canceled: {reason}"
         error = AtomHTTPCanceledError(message, reason=reason)
@@ -104,26 +119,27 @@ class AbortSignal:
 
         A timeout calls nobody by itself: whoever waits asks for `seconds_left`.
         """
-        with self._lock:
-            if not self._set:
-                self._listeners[listener] = None
-                return
-        listener()
+        self._listeners[listener] = None
+        if self._set:
+            self._call_listeners()
 
     def remove_listener(self, listener: Callable[[], None]) -> None:
         """Takes `listener` back; nothing happens when it is not there."""
-        with self._lock:
-            self._listeners.pop(listener, None)
+        self._listeners.pop(listener, None)
 
     def _abort(self, reason: Any) -> None:
-        with self._lock:
-            if self._set:
-                return
-            self._reason = reason
-            self._set = True
-            listeners, self._listeners = list(self._listeners), {}
-        for listener in listeners:
-            listener()
+        if not self._first.acquire(blocking=False):
+            return
+        # A timeout that has passed was first, although nobody has asked.
+        is_late = self._due is not None and time.monotonic() >= self._due
+        self._reason = self._time_out() if is_late else reason
+        self._set = True
+        self._call_listeners()
+
+    def _call_listeners(self) -> None:
+        for listener in list(self._listeners):
+            if self._listeners.pop(listener, self) is None:
+                listener()
 
     def __repr__(self) -> str:
         return f"<AbortSignal{' aborted' if self.aborted else ''}>"
@@ -135,8 +151,22 @@ class AbortSignal:
     def __deepcopy__(self, memo: dict[int, Any]) -> AbortSignal:
         return self
 
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("an AbortSignal belongs to its process and cannot be pickled")
+    def __reduce__(self) -> tuple[Any, ...]:
+        # With configs and responses. What has not been aborted is out of its controller's reach there.
+        return (AbortSignal.abort, (self._reason,)) if self.aborted else (AbortSignal, ())
+
+
+def _follow(signal: AbortSignal, source: AbortSignal) -> None:
+    """Has `signal` aborted with `source`, which does not keep it alive: that may serve, and outlive, many."""
+    follower = weakref.ref(signal)
+
+    def abort() -> None:
+        found = follower()
+        if found is not None:
+            found._abort(source.reason)
+
+    source.add_listener(abort)
+    weakref.finalize(signal, source.remove_listener, abort).atexit = False
 
 
 class AbortController:

@@ -2,8 +2,9 @@
 
 Cookies stand in one dict a domain, so a request looks at those of its host and of the domains above it only, and a
 response that sets thousands costs as much for each as one that sets two. No method waits, locks or runs code of the
-caller's: the jar around it has the lock. A signal handler or a finalizer may come in between all the same, so whatever
-is walked is copied first, by one step of the interpreter.
+caller's: the jar around it has the lock. A signal handler or a finalizer that reads may come in between all the same,
+and drop what has expired: so whatever is walked is copied first, in one step of the interpreter, and what is removed
+may be gone.
 """
 
 from __future__ import annotations
@@ -60,14 +61,15 @@ class CookieStore:
     """At most 50 cookies a domain and 3,000 in all.
 
     Attributes:
+        domains: by domain; empty when there is no cookie.
         count: how many there are, the expired ones that nobody has met yet among them.
         version: grows with every change.
     """
 
-    __slots__ = ("_domains", "_orders", "_secure", "count", "version")
+    __slots__ = ("_orders", "_secure", "count", "domains", "version")
 
     def __init__(self) -> None:
-        self._domains: dict[str, dict[_Key, Entry]] = {}
+        self.domains: dict[str, dict[_Key, Entry]] = {}
         # Secure cookies by name: those that a response over http must not overlay.
         self._secure: dict[str, dict[tuple[str, _Key], Entry]] = {}
         self._orders = 0
@@ -75,7 +77,7 @@ class CookieStore:
         self.version = 0
 
     def entries(self) -> list[Entry]:
-        return [entry for bucket in tuple(self._domains.values()) for entry in tuple(bucket.values())]
+        return [entry for bucket in tuple(self.domains.values()) for entry in tuple(bucket.values())]
 
     def matching(self, target: Target, now: float) -> list[Entry]:
         """What belongs to a request to `target`, in the order in which it is sent; all of it counts as used."""
@@ -84,7 +86,7 @@ class CookieStore:
         found = []
         host = target.host
         for domain in domains_of(host):
-            for entry in tuple(self._domains.get(domain, {}).values()):
+            for entry in tuple(self.domains.get(domain, {}).values()):
                 cookie = entry.cookie
                 if cookie.expires is not None and cookie.expires <= now:
                     self.remove(entry)
@@ -103,7 +105,7 @@ class CookieStore:
         """Stores `cookie` in the place of the one it replaces, whose age it inherits (section 5.7 steps 23 and 24)."""
         self._orders += 1
         entry = Entry(cookie, self._orders)
-        old = self._domains.get(cookie.domain, {}).get(entry.key)
+        old = self.domains.get(cookie.domain, {}).get(entry.key)
         if old is not None:
             entry.created, entry.order = old.created, old.order
             self.remove(old)
@@ -116,19 +118,19 @@ class CookieStore:
             self._make_room(now)
 
     def remove(self, entry: Entry) -> None:
+        """Takes `entry` out, if it is still there."""
         cookie = entry.cookie
-        bucket = self._domains.get(cookie.domain, {})
+        bucket = self.domains.get(cookie.domain, {})
         if bucket.get(entry.key) is not entry:
-            # Removed in between.
             return
-        del bucket[entry.key]
+        bucket.pop(entry.key, None)
         if not bucket:
-            del self._domains[cookie.domain]
+            self.domains.pop(cookie.domain, None)
         if cookie.secure:
-            same_name = self._secure[cookie.name]
-            del same_name[cookie.domain, entry.key]
+            same_name = self._secure.get(cookie.name, {})
+            same_name.pop((cookie.domain, entry.key), None)
             if not same_name:
-                del self._secure[cookie.name]
+                self._secure.pop(cookie.name, None)
         self.count -= 1
         self.version += 1
 
@@ -154,7 +156,7 @@ class CookieStore:
 
     def _add(self, entry: Entry) -> dict[_Key, Entry]:
         cookie = entry.cookie
-        bucket = self._domains.setdefault(cookie.domain, {})
+        bucket = self.domains.setdefault(cookie.domain, {})
         bucket[entry.key] = entry
         if cookie.secure:
             self._secure.setdefault(cookie.name, {})[cookie.domain, entry.key] = entry

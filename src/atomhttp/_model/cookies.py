@@ -40,7 +40,7 @@ MAX_FIELD: Final = 8190 - len("Cookie: ")
 
 _T = TypeVar("_T")
 
-_lock = threading.RLock()  # a finalizer or a signal handler may come back into the jar
+_lock = threading.RLock()  # a signal handler or a finalizer may come back in
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
@@ -87,7 +87,7 @@ class CookieJar(Mapping[str, str]):
     @property
     def is_empty(self) -> bool:
         """Whether nothing is stored."""
-        return not self._store.count
+        return not self._store.domains
 
     @property
     def version(self) -> int:
@@ -261,7 +261,7 @@ class CookieJar(Mapping[str, str]):
 
     def matching(self, target: Target, now: float | None = None) -> list[Cookie]:
         """The cookies for a request to `target`, in the order in which they are sent; they count as used."""
-        if not self._store.count:
+        if not self._store.domains:
             return []
         with _lock:
             return [entry.as_cookie() for entry in self._store.matching(target, time() if now is None else now)]
@@ -271,7 +271,7 @@ class CookieJar(Mapping[str, str]):
 
         Longer paths first, then older cookies. What would make the field longer than servers take (8 KiB) is left out.
         """
-        if not self._store.count:
+        if not self._store.domains:
             return ""
         with _lock:
             found = self._store.matching(target, time() if now is None else now)

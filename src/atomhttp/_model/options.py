@@ -315,7 +315,11 @@ OPTIONS: Final[tuple[Option, ...]] = (
         "which statuses are returned and not raised; True: 200-299; None: every one",
     ),
     Option(
-        "auth", "BasicAuth, BearerAuth, pair, mapping, auth object or callable", None, check_auth, "who the caller is"
+        "auth",
+        "BasicAuth, BearerAuth, DigestAuth, pair, mapping, auth object or callable",
+        None,
+        check_auth,
+        "who the caller is",
     ),
     Option(
         "on_upload_progress",

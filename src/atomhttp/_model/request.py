@@ -238,6 +238,8 @@ class Outline:
             and self.on_upload_progress is None
             and self.upload_rate is None
             and self.signal is None
+            # While any other one works, nothing but the chain tells the driver that it is needed.
+            and (self.adapter is None or getattr(self.adapter, "joins_driver", False))
         )
         if self.streaming and self.response_type != "stream" and timeout.stream_gap is not None:
             # In pieces for their counting alone: a plain number is the total, as for any whole response.

@@ -12,6 +12,9 @@ from atomhttp.errors import AtomHTTPError, AtomHTTPOptionError, AtomHTTPProxyErr
 MAX_FIELD: Final = 255
 # By the type of the address in a reply: how long that is. A name says so in its first octet.
 _ADDRESS_LENGTHS: Final = {1: 4, 4: 16}
+_NAME: Final = 3
+# 0.0.0.0, port 0.
+_NO_ADDRESS: Final = b"\x01" + bytes(6)
 
 
 async def open_socks_tunnel(conversation: Conversation, proxy: Proxy, host: str, port: int) -> None:
@@ -30,7 +33,7 @@ async def open_socks_tunnel(conversation: Conversation, proxy: Proxy, host: str,
         ) from error
     if len(host) > MAX_FIELD:
         raise AtomHTTPOptionError(f"url: a SOCKS proxy takes names of {MAX_FIELD} octets", "ERR_BAD_OPTION_VALUE")
-    exchange = _Exchange(conversation, socks5.SOCKS5Connection())
+    exchange = _Exchange(conversation, socks5.SOCKS5Connection(), ProtocolError)
     try:
         await _authenticate(exchange, proxy, socks5)
         command = socks5.SOCKS5CommandRequest.from_address(socks5.SOCKS5Command.CONNECT, (host, port))
@@ -77,9 +80,10 @@ async def _authenticate(exchange: _Exchange, proxy: Proxy, socks5: Any) -> None:
 class _Exchange:
     """Messages of `socksio`, which wants each of them whole and by itself."""
 
-    def __init__(self, conversation: Conversation, connection: Any) -> None:
+    def __init__(self, conversation: Conversation, connection: Any, error: type[Exception]) -> None:
         self._conversation = conversation
         self._connection = connection
+        self._error = error
         self._received = b""
 
     @property
@@ -89,17 +93,24 @@ class _Exchange:
 
     async def ask(self, request: Any, whole_reply: bool = False) -> Any:
         """Sends `request`; the answer to it."""
+        if self._received:
+            raise self._error("an answer to what has not been asked")
         self._connection.send(request)
         await self._conversation.send(self._connection.data_to_send())
         return self._connection.receive_data(await (self._receive_reply() if whole_reply else self._receive(2)))
 
     async def _receive_reply(self) -> bytes:
         """RFC 1928 section 6: four octets, an address as long as its type says, a port."""
-        start = await self._receive(5)
-        length = _ADDRESS_LENGTHS.get(start[3])
-        if length is None:
-            length = start[4] + 1
-        return start + await self._receive(4 + length + 2 - len(start))
+        start = await self._receive(4)
+        if start[3] == _NAME:
+            length = (await self._receive(1))[0]
+        elif start[3] in _ADDRESS_LENGTHS:
+            length = _ADDRESS_LENGTHS[start[3]]
+        else:
+            raise self._error("an address of an unknown type")
+        await self._receive(length + 2)
+        # Where the proxy connects from is nobody's business, and socksio reads no names of more than 127 octets.
+        return start[:3] + _NO_ADDRESS
 
     async def _receive(self, size: int) -> bytes:
         while len(self._received) < size:

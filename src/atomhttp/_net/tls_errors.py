@@ -114,16 +114,20 @@ def tls_error(error: ssl.SSLError, host: str, port: int, stream: TLSStream | Non
 
 def is_cut(error: ssl.SSLError) -> bool:
     """Whether the stream ended without close_notify; a class of its own only since Python 3.11.4."""
-    return isinstance(error, ssl.SSLEOFError) or error.reason == "UNEXPECTED_EOF_WHILE_READING"
+    return isinstance(error, ssl.SSLEOFError) or _name(error) == "UNEXPECTED_EOF_WHILE_READING"
 
 
 def explain(error: ssl.SSLError) -> str:
     """OpenSSL's reason, after what it means where that is known."""
-    # Python does not know all of OpenSSL's reasons by name; then they are in the text: "[SSL] reason (_ssl.c:1006)".
-    reason = error.reason or _AROUND_REASON.sub("", str(error)).replace(" ", "_").upper()
+    reason = _name(error)
     shown = reason.replace("_", " ").lower()
     meaning = _MEANINGS.get(reason)
     return shown if meaning is None else f"{meaning}: {shown}"
+
+
+def _name(error: ssl.SSLError) -> str:
+    """OpenSSL's name of the reason. Python does not know all; then it is in the text: "[SSL] reason (_ssl.c:1006)"."""
+    return getattr(error, "reason", None) or _AROUND_REASON.sub("", str(error)).replace(" ", "_").upper()
 
 
 def _versions(context: ssl.SSLContext) -> str:

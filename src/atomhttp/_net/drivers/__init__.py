@@ -172,7 +172,8 @@ class _Abortable(Awaitable[T]):
         try:
             return (yield from self._run())
         except _BrokenOff:
-            raise signal.error() from None
+            error = signal.error()
+            raise error from error.__cause__
         finally:
             signal.remove_listener(self._on_abort)
             reactor.timers.discard(self)
@@ -187,7 +188,7 @@ class _Abortable(Awaitable[T]):
             except StopIteration as stop:
                 return stop.value  # type: ignore[no-any-return]  # StopIteration carries what the coroutine returned
             error = None
-            if not self._aborted:
+            if thrown or not self._aborted:
                 self._waiter = waiter
                 try:
                     yield waiter

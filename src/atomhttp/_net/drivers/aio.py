@@ -290,7 +290,8 @@ class AsyncioDriver(Driver):
             result = await coroutine
         except asyncio.CancelledError:
             if scope.exit():
-                raise signal.error() from None
+                error = signal.error()
+                raise error from error.__cause__
             raise
         except BaseException:
             scope.exit()
@@ -572,6 +573,80 @@ class _Together:
 
 async def _await(awaitable: Awaitable[T]) -> T:
     return await awaitable
+
+
+# Applications in process
+
+
+class LoopThread:
+    """An event loop in a daemon thread: where an application runs that a synchronous client talks to in process.
+
+    Attributes:
+        loop: the event loop.
+    """
+
+    def __init__(self) -> None:
+        self.loop: asyncio.AbstractEventLoop
+        self._pid = os.getpid()
+        self._started = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="atomhttp-loop", daemon=True)
+        self._thread.start()
+        self._started.wait()
+
+    def _run(self) -> None:
+        # Ends what is left on the loop, asynchronous generators and executor included.
+        asyncio.run(self._main())
+
+    async def _main(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self._stopped = self.loop.create_future()
+        self._started.set()
+        await self._stopped
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it is there: a fork leaves it behind."""
+        return self._pid == os.getpid() and self._thread.is_alive()
+
+    def stop(self) -> None:
+        """Cancels what runs there, and ends the thread. From any thread; once."""
+        if not self.is_alive:
+            return
+        self.loop.call_soon_threadsafe(self._stopped.set_result, None)
+        # The garbage collector may run in the very thread that is to end.
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
+
+
+async def run_in_loop(
+    loop: asyncio.AbstractEventLoop, start: Callable[[], Coroutine[Any, Any, None]], blocking: bool = False
+) -> None:
+    """Runs `start()` in `loop`, which may be this one or run in another thread, and waits until it has ended.
+
+    Nothing happens in a loop that does not run: nothing of it can be reached.
+
+    Args:
+        blocking: blocks this thread meanwhile, whatever runs in it.
+
+    Raises:
+        RuntimeError: `loop` runs in this thread, and is not to be blocked.
+    """
+    try:
+        here = asyncio.get_running_loop()
+    except RuntimeError:
+        here = None
+    if loop is here:
+        if blocking:
+            raise RuntimeError("this belongs to the event loop of this thread: close it there, by await")
+        await start()
+        return
+    if not loop.is_running():
+        return
+    future = asyncio.run_coroutine_threadsafe(start(), loop)
+    if here is None or blocking:
+        future.result()
+    else:
+        await asyncio.wrap_future(future)
 
 
 def _forget_after_fork() -> None:
