@@ -47,7 +47,8 @@ def redact_value(name: str, value: Any) -> Any:  # noqa: PLR0911  # one return a
         return value
     if is_secret_name(name):
         return REDACTED
-    if name == "url":
+    if name in ("url", "proxy") and not isinstance(value, (Mapping, list, tuple)):
+        # Objects whose `str()` is one.
         value = str(value)
     if isinstance(value, str):
         if name == "params":

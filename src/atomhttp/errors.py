@@ -197,7 +197,14 @@ class AtomHTTPNetworkError(AtomHTTPError, ConnectionError):
 
 
 class AtomHTTPTLSError(AtomHTTPNetworkError):
-    """TLS failed: a certificate that is not trusted, a name that does not match, a broken record."""
+    """TLS failed: a certificate that is not trusted, a name that does not match, a broken record.
+
+    Attributes:
+        certificate: what the refused certificate says, as `ssl.SSLSocket.getpeercert` does; None where that is not what
+            failed, or where this Python does not tell.
+    """
+
+    certificate: dict[str, Any] | None = None
 
     codes = (
         "ERR_TLS",

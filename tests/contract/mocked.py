@@ -76,6 +76,10 @@ LEFT_OUT_FILES: Final = {
     "test_life": "about pools, loops and processes",
     "test_routing": "about sockets, TLS and the pool's keys",
     "test_timeouts": "about the phases of a connection",
+    "test_cancellation": "about what is broken off, and the connection it was on",
+    "test_resolution": "about names, addresses and where connections come from",
+    "test_address_guard": "about the addresses that connect() is given",
+    "test_pool_stats": "about connections",
     "test_secrets": "about the errors of a network",
 }
 

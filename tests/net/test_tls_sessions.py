@@ -16,7 +16,8 @@ import pytest
 from atomhttp import AtomHTTP, AtomHTTPTLSError, SyncAtomHTTP
 from atomhttp._net import tls_session
 from atomhttp._net.stream import SocketStream
-from atomhttp._net.tls import TLSStream, build_context
+from atomhttp._net.tls import TLSStream
+from atomhttp._net.tls_context import build_context
 from atomhttp._net.tls_session import TLSSession
 from support.certificates import Certificates, Issued
 from support.origin import Origin

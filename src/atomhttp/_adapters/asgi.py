@@ -29,7 +29,7 @@ from atomhttp._model.request import Request
 from atomhttp._net.call import Call
 from atomhttp._net.drivers import Waiter, aio
 from atomhttp._net.pool import closed_error
-from atomhttp.errors import AtomHTTPOptionError, AtomHTTPProtocolError
+from atomhttp.errors import AtomHTTPError, AtomHTTPOptionError, AtomHTTPProtocolError
 
 _logger = logging.getLogger("atomhttp.connection")
 
@@ -146,6 +146,8 @@ class ASGIAdapter:
     async def _close(self, blocking: bool) -> None:
         with self._lock:
             self._closed = True
+            if blocking and any(map(aio.runs_here, self._hosts)):
+                raise RuntimeError("this application runs in the event loop of this thread: await adapter.close()")
             hosts, self._hosts = self._hosts, {}
         try:
             for loop, host in hosts.items():
@@ -497,6 +499,9 @@ class _Exchange:
     def _raise_error(self) -> None:
         error = self._error
         if error is not None and (self._raises or isinstance(error, _StartupError) or self.host.closed):
+            if isinstance(error, AtomHTTPError):
+                # Of a client inside the application: it says nothing about this request, and nothing is retried for it.
+                error.from_caller = True
             raise error.reason if isinstance(error, _StartupError) else error
 
     async def read(self) -> bytes:
@@ -715,15 +720,19 @@ class _Content:
         self._call = exchange.call
         self._opened: Any = None
         self.exhausted = False
-        if self._call.timeout.stream_gap is not None:
-            # A plain number bounds what comes before the content; from here on it is the longest gap.
-            self._call.deadline = None
+        # The longest gap between two pieces.
+        self._gap = self._call.timeout.read
         self._call.enter("body")
 
     def open(self) -> None:
         """It is read when the call has ended: its driver stays until then."""
         self._opened = self._call.driver
         self._opened.join()
+        gap = self._call.timeout.stream_gap
+        if gap is not None:
+            # A plain number bounds what comes before the content; from here on it is the longest gap.
+            self._call.deadline = None
+            self._gap = gap if self._gap is None else self._gap
 
     async def read(self, driver: Any, /) -> bytes:
         """See `Content`."""
@@ -731,8 +740,7 @@ class _Content:
             return b""
         call = self._call
         call.driver = driver
-        timeout = call.timeout
-        call.enter("body", timeout.read if timeout.read is not None else timeout.stream_gap)
+        call.enter("body", self._gap)
         try:
             piece = await self._exchange.read()
         except BaseException:

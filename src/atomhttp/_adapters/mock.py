@@ -14,7 +14,7 @@ from typing import Any, Final, NoReturn, Self
 
 from atomhttp._adapters.base import Adapter, AdapterResponse
 from atomhttp._adapters.mock_matcher import Matcher, bad_mock
-from atomhttp._adapters.mock_reply import Reply, read_replies
+from atomhttp._adapters.mock_reply import MockContent, Reply, read_replies
 from atomhttp._adapters.mock_request import MockRequest
 from atomhttp._adapters.network import HTTPAdapter, build_head
 from atomhttp._model.headers import Headers
@@ -356,9 +356,12 @@ class MockAdapter:
             call.error = error
             raise
         call.response = AdapterResponse(response.status, response.headers, b"", response.reason, response.http_version)
-        if not outline.streaming and hasattr(response.body, "read_all"):
-            # As the network: a whole response is brought back when all of it is there.
-            await _complete(response, call, driver)
+        if isinstance(response.body, MockContent):
+            if outline.streaming:
+                response.body.open()
+            else:
+                # As the network: a whole response is brought back when all of it is there.
+                await _complete(response, call, driver)
         return response
 
     def _record(self, request: MockRequest) -> tuple[MockCall, Reply | None]:

@@ -241,12 +241,17 @@ class MockContent:
         self._held = b""
         self._left = response.content_length
         self._call = call
+        # The longest gap between two pieces.
+        self._gap = call.timeout.read
         self.exhausted = self.broken = False
-        if call.timeout.stream_gap is not None:
+
+    def open(self) -> None:
+        """It is read when the call has ended."""
+        gap = self._call.timeout.stream_gap
+        if gap is not None:
             # A plain number bounds what comes before the content; from here on it is the longest gap.
-            call.deadline = None
-        # An error that comes from now on is the content's.
-        call.enter("body")
+            self._call.deadline = None
+            self._gap = gap if self._gap is None else self._gap
 
     async def read(self, driver: Any, /) -> bytes:
         """See `Content`."""
@@ -256,7 +261,7 @@ class MockContent:
             return b""
         if self.broken:
             raise closed_stream_error()
-        call.enter("body", call.timeout.read if call.timeout.read is not None else call.timeout.stream_gap)
+        call.enter("body", self._gap)
         try:
             if self._left != 0 and not self._held:
                 self._held = await self._next(driver)

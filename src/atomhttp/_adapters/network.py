@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import warnings
 import weakref
 from collections.abc import Mapping
 from typing import Any, Final
@@ -21,7 +22,7 @@ from atomhttp._net.pool import FOR_EVER, Pool, PoolLimits, PoolStats, closed_err
 from atomhttp._net.reactor import Reactor
 from atomhttp._wire.events import ResponseHead
 from atomhttp._wire.http1_writer import LAST_CHUNK, encode_chunk, encode_fields, encode_request_line
-from atomhttp.errors import AtomHTTPError, AtomHTTPNetworkError, AtomHTTPOptionError
+from atomhttp.errors import AtomHTTPError, AtomHTTPNetworkError, AtomHTTPOptionError, InsecureRequestWarning
 
 # Content up to this size is joined to its head: one write, one packet train.
 JOINED: Final = 256 * 1024
@@ -52,10 +53,10 @@ class HTTPAdapter:
     """The network. Give one to several clients to have them share connections.
 
     Args:
-        options: those of a client that are about connections (`maxConnections`, `maxConnectionsPerOrigin`,
-            `keepAliveTimeout`, `connectionLifetime`, `maxHeaderSize`, `resolver`, `hosts`, `localAddress`), which a
-            client has no say in when it is given its adapter; and `verify` and `cert`, for requests that leave those
-            at their defaults, wherever they go.
+        options: those of a client that are about connections. The limits (`maxConnections`,
+            `maxConnectionsPerOrigin`, `keepAliveTimeout`, `connectionLifetime`, `maxHeaderSize`) are this adapter's
+            alone: what a client that is given it says about them is without effect. `resolver`, `hosts`,
+            `localAddress`, `verify` and `cert` are for requests whose client leaves them at their defaults.
 
     Raises:
         AtomHTTPOptionError: another option, or a wrong value.
@@ -73,7 +74,11 @@ class HTTPAdapter:
         dialing = Dialing(given.get("hosts"), given.get("resolver"), given.get("local_address"))
         if any(item is not None for item in dialing):
             self._ways["dialing"] = dialing
+        if self._ways.get("verify") is False:
+            warnings.warn("certificates are not verified (verify=False)", InsecureRequestWarning, stacklevel=2)
         self.closed = False
+        # Requests that found a connection ready, of pools that are gone.
+        self._reused = 0
         # By driver; all units of synchronous clients share one scope. Never refers to this adapter.
         self._pools: dict[Any, Pool] = {}
         self._finalizer = weakref.finalize(self, _release_pools, self._pools)
@@ -90,7 +95,9 @@ class HTTPAdapter:
 
     def pool_stats(self) -> PoolStats:
         """How its connections are doing, in all event loops and threads."""
-        return PoolStats(*map(sum, zip(PoolStats(), *(pool.stats for pool in self.pools), strict=True)))
+        self._sweep()
+        so_far = PoolStats(reused=self._reused)
+        return PoolStats(*map(sum, zip(so_far, *(pool.stats for pool in self.pools), strict=True)))
 
     def _find_route(self, route: Route) -> Route:
         """`route` with what was said to this adapter, where the request says nothing."""
@@ -153,7 +160,9 @@ class HTTPAdapter:
 
     async def close(self) -> None:
         """Closes every connection; calls in flight get AtomHTTPClosedError."""
-        self.closed = True
+        with _pools_lock:
+            self.closed = True
+            self._reused += sum(pool.stats.reused for pool in self.pools)
         self._finalizer()
 
     def _sweep(self) -> None:
@@ -162,6 +171,7 @@ class HTTPAdapter:
             for scope, pool in list(self._pools.items()):
                 if pool.driver is not None and pool.driver.is_closed():
                     del self._pools[scope]
+                    self._reused += pool.stats.reused
                     pool.abandon()
 
     def _open_pool(self, driver: Driver) -> Pool:

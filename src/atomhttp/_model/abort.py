@@ -67,6 +67,9 @@ class AbortSignal:
         for source in sources:
             if not isinstance(source, AbortSignal):
                 raise bad_value("signals", source, "AbortSignals")
+        aborted = next((source for source in sources if source.aborted), None)
+        if aborted is not None:
+            return cls.abort(aborted.reason)
         signal = cls()
         for source in sources:
             if source._due is not None and (signal._due is None or source._due < signal._due):

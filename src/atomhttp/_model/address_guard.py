@@ -15,7 +15,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import Any, Final, Literal, TypeAlias
 
 from atomhttp._model.callables import required_positionals
-from atomhttp.errors import AtomHTTPOptionError
+from atomhttp.errors import AtomHTTPError, AtomHTTPOptionError
 
 AddressGuard: TypeAlias = Literal["public"] | Callable[..., Any] | None
 
@@ -122,7 +122,12 @@ def allows(guard: AddressGuard, address: str, port: int, host: str) -> bool:
     if parsed is None:
         return False
     count = max(1, required_positionals(guard, 1))
-    verdict = guard(*(parsed, port, host)[:count])
+    try:
+        verdict = guard(*(parsed, port, host)[:count])
+    except AtomHTTPError as error:
+        # Of another call, or made by hand: it says nothing about the request under way.
+        error.from_caller = True
+        raise
     if inspect.isawaitable(verdict):
         if inspect.iscoroutine(verdict):
             verdict.close()

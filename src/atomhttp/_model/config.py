@@ -9,14 +9,14 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, Final, NoReturn, Protocol
+from typing import Any, Final, NamedTuple, NoReturn, Protocol
 
 from atomhttp._model.cookies import CookieJar
 from atomhttp._model.headers import Headers
 from atomhttp._model.options import BY_NAME, CALL_OPTIONS, CLIENT_OPTIONS, Option, check_options, find_option
 from atomhttp._model.params import merge_params
 from atomhttp._model.proxies import ProxyEnvironment, read_environment
-from atomhttp._redact import redact_url, redact_value
+from atomhttp._redact import REDACTED, redact_url, redact_value
 from atomhttp.errors import AtomHTTPOptionError, InsecureRequestWarning
 
 # Methods that may have header defaults of their own (axios's `defaults.headers.post`, …).
@@ -155,7 +155,7 @@ class RequestConfig(_Options):
         """A copy that may leave the process in an error: secrets, bodies and functions are gone."""
         plain = RequestConfig.__new__(RequestConfig)
         for name, value in self.to_dict().items():
-            if name not in ("data", "json", "form", "headers", "auth") and _is_plain(value):
+            if name not in ("data", "json", "form", "headers", "auth") and value != REDACTED and _is_plain(value):
                 plain.__dict__[name] = value
         return plain
 
@@ -238,7 +238,7 @@ def merge_given(config: RequestConfig, given: Mapping[str, Any]) -> None:
 def merge_option(name: str, base: Any, value: Any) -> Any:
     """`value` of the option `name` over `base`, by the option's rule; most replace."""
     if base is None or value is None or BY_NAME[name].merge == "replace":
-        return value if value is not None or name not in ("params", "headers", "meta") else base
+        return value if value is not None or name not in ("params", "headers", "cookies", "meta") else base
     if name == "headers":
         return base.concat(value)
     if name == "params":
@@ -331,6 +331,14 @@ class DefaultHeaders(Headers):
         return twin
 
 
+class _OwnJar(NamedTuple):
+    """A jar that a client has made for itself; `given`, what it was made for, is what it is found by."""
+
+    jar: CookieJar
+    base: str | None
+    given: Mapping[str, str] | None
+
+
 class Defaults(_Options):
     """The options of a client. Live: what is set here holds for every later call; checked when it is set."""
 
@@ -342,6 +350,7 @@ class Defaults(_Options):
         # What the client has worked out of these options; gone as soon as one changes.
         state["_plan"] = None
         state["_changes"] = 0
+        state["_jars"] = {}
         for option in CLIENT_OPTIONS.values():
             state[option.name] = copy.copy(option.default)
         headers = DefaultHeaders(None, self.touch)
@@ -357,8 +366,12 @@ class Defaults(_Options):
         option = find_option(name, self._table, self._where)
         if option.name == "headers":
             self._set_headers(value)
-        else:
-            super().__setattr__(name, value)
+            return
+        if option.name == "cookies":
+            # The jars of earlier mappings; that of no mapping is the client's own, and stays.
+            jars = self.__dict__["_jars"]
+            self.__dict__["_jars"] = {key: jars[key] for key in (id(None),) if key in jars}
+        super().__setattr__(name, value)
 
     def _set_headers(self, value: Any) -> None:
         """A mapping may hold the layers: `{'common': {…}, 'post': {…}, 'X-Flat': '…'}`."""
@@ -394,18 +407,32 @@ class Defaults(_Options):
         Raises:
             AtomHTTPOptionError: cookies were given as a mapping, and there is no baseURL whose they could be.
         """
-        state = self.__dict__
-        given = state["cookies"]
-        if given is False or isinstance(given, CookieJar):
-            return given if given is not False else None
-        if given is None:
-            return state.setdefault("_jar", CookieJar())  # type: ignore[no-any-return]  # as it was put there
-        if state["base_url"] is None:
-            raise AtomHTTPOptionError(
-                "cookies: a mapping belongs to the origin of baseURL, and there is none", "ERR_BAD_OPTION_VALUE"
-            )
-        jar = state["cookies"] = CookieJar(given, url=state["base_url"])
-        return jar
+        given = self.cookies
+        if given is False:
+            return None
+        return given if isinstance(given, CookieJar) else self._find_jar(given).jar
+
+    @property
+    def own_cookies(self) -> tuple[str, Mapping[str, str]] | None:
+        """The cookies that were given as a mapping, and the baseURL of then: they go to its origin only."""
+        given = self.cookies
+        if not given or isinstance(given, CookieJar):
+            return None
+        return self._find_jar(given).base or "", given
+
+    def _find_jar(self, given: Mapping[str, str] | None) -> _OwnJar:
+        jars: dict[int, _OwnJar] = self.__dict__["_jars"]
+        found = jars.get(id(given))
+        if found is None:
+            base = self.base_url
+            if given is not None and not base:
+                raise AtomHTTPOptionError(
+                    "cookies: a mapping belongs to the origin of baseURL, and there is none", "ERR_BAD_OPTION_VALUE"
+                )
+            made = CookieJar() if given is None else CookieJar(given, url=base)
+            # In one step: another thread may be about to do the same.
+            found = jars.setdefault(id(given), _OwnJar(made, base, given))
+        return found
 
     def warn_insecure(self) -> None:
         """Says once a client, and at the caller's line, that certificates are not verified."""
@@ -432,8 +459,10 @@ class Defaults(_Options):
         """A copy as they stand now, headers and mappings included."""
         twin = Defaults.__new__(Defaults)
         for name, value in self.__dict__.items():
-            if name not in ("_warned", "_told", "_environment", "_jar"):
-                twin.__dict__[name] = _deep_copy(value, {}) if type(value) in (dict, list, CookieJar) else value
+            if name not in ("_warned", "_told", "_environment", "_jars"):
+                is_copied = type(value) in (dict, list) or isinstance(value, CookieJar)
+                twin.__dict__[name] = _deep_copy(value, {}) if is_copied else value
+        twin.__dict__["_jars"] = {}
         twin.__dict__["headers"] = self.headers.layered_copy(twin.touch)
         twin.__dict__["_plan"] = None
         return twin

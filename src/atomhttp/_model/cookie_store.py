@@ -2,9 +2,8 @@
 
 Cookies stand in one dict a domain, so a request looks at those of its host and of the domains above it only, and a
 response that sets thousands costs as much for each as one that sets two. No method waits, locks or runs code of the
-caller's: the jar around it has the lock. A signal handler or a finalizer that reads may come in between all the same,
-and drop what has expired: so whatever is walked is copied first, in one step of the interpreter, and what is removed
-may be gone.
+caller's: the jar around it has the lock. Nothing that reads removes anything, so a signal handler or a finalizer may
+read in the middle of a change. What has expired is passed over, and is the first to go when there are too many.
 """
 
 from __future__ import annotations
@@ -62,7 +61,7 @@ class CookieStore:
 
     Attributes:
         domains: by domain; empty when there is no cookie.
-        count: how many there are, the expired ones that nobody has met yet among them.
+        count: how many there are, expired ones among them.
         version: grows with every change.
     """
 
@@ -77,7 +76,7 @@ class CookieStore:
         self.version = 0
 
     def entries(self) -> list[Entry]:
-        return [entry for bucket in tuple(self.domains.values()) for entry in tuple(bucket.values())]
+        return [entry for bucket in self.domains.values() for entry in bucket.values()]
 
     def matching(self, target: Target, now: float) -> list[Entry]:
         """What belongs to a request to `target`, in the order in which it is sent; all of it counts as used."""
@@ -86,12 +85,11 @@ class CookieStore:
         found = []
         host = target.host
         for domain in domains_of(host):
-            for entry in tuple(self.domains.get(domain, {}).values()):
+            for entry in self.domains.get(domain, {}).values():
                 cookie = entry.cookie
-                if cookie.expires is not None and cookie.expires <= now:
-                    self.remove(entry)
-                elif (
-                    (is_secure or not cookie.secure)
+                if (
+                    (cookie.expires is None or cookie.expires > now)
+                    and (is_secure or not cookie.secure)
                     and (domain == host or not cookie.host_only)
                     and path_matches(path, cookie.path)
                 ):
@@ -113,24 +111,21 @@ class CookieStore:
             return
         bucket = self._add(entry)
         if len(bucket) > MAX_PER_DOMAIN:
-            self.remove(min(tuple(bucket.values()), key=lambda entry: (not entry.is_expired(now), *_by_worth(entry))))
+            self.remove(min(bucket.values(), key=lambda entry: (not entry.is_expired(now), *_by_worth(entry))))
         if self.count > MAX_COOKIES:
             self._make_room(now)
 
     def remove(self, entry: Entry) -> None:
-        """Takes `entry` out, if it is still there."""
         cookie = entry.cookie
-        bucket = self.domains.get(cookie.domain, {})
-        if bucket.get(entry.key) is not entry:
-            return
-        bucket.pop(entry.key, None)
+        bucket = self.domains[cookie.domain]
+        del bucket[entry.key]
         if not bucket:
-            self.domains.pop(cookie.domain, None)
+            del self.domains[cookie.domain]
         if cookie.secure:
-            same_name = self._secure.get(cookie.name, {})
-            same_name.pop((cookie.domain, entry.key), None)
+            same_name = self._secure[cookie.name]
+            del same_name[cookie.domain, entry.key]
             if not same_name:
-                self._secure.pop(cookie.name, None)
+                del self._secure[cookie.name]
         self.count -= 1
         self.version += 1
 
@@ -140,7 +135,7 @@ class CookieStore:
             path_matches(cookie.path, other.path)
             and not entry.is_expired(now)
             and (domain_matches(other.domain, cookie.domain) or domain_matches(cookie.domain, other.domain))
-            for entry in tuple(self._secure.get(cookie.name, {}).values())
+            for entry in self._secure.get(cookie.name, {}).values()
             for other in (entry.cookie,)
         )
 

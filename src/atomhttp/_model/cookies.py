@@ -40,7 +40,7 @@ MAX_FIELD: Final = 8190 - len("Cookie: ")
 
 _T = TypeVar("_T")
 
-_lock = threading.RLock()  # a signal handler or a finalizer may come back in
+_lock = threading.RLock()  # a signal handler or a finalizer may read too
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
@@ -86,12 +86,12 @@ class CookieJar(Mapping[str, str]):
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is stored."""
+        """Whether nothing is stored, not even a cookie that has expired."""
         return not self._store.domains
 
     @property
     def version(self) -> int:
-        """Grows whenever the stored cookies change."""
+        """Grows whenever a cookie is set or removed; not when one expires."""
         return self._store.version
 
     def __getitem__(self, name: str) -> str:

@@ -3,22 +3,39 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from atomhttp._model.checks import bad_value
 from atomhttp._model.url import parse_url
+from atomhttp.errors import AtomHTTPURLError
 
 
-class HostTable(dict[str, tuple[str, ...]]):
+class HostTable(Mapping[str, tuple[str, ...]]):
     """Names, in lower case, with the addresses that they stand for (the `hosts` option).
 
     Part of a pool's key, so it has a hash: it does not change once it has been made, and equals nothing but itself.
     """
 
-    __hash__ = object.__hash__  # type: ignore[assignment]  # dict says None: not hashable
+    __slots__ = ("_addresses",)
+
+    def __init__(self, addresses: dict[str, tuple[str, ...]]) -> None:
+        self._addresses = addresses
+
+    def __getitem__(self, host: str) -> tuple[str, ...]:
+        return self._addresses[host]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._addresses)
+
+    def __len__(self) -> int:
+        return len(self._addresses)
+
+    def __repr__(self) -> str:
+        return repr(self._addresses)
+
+    __hash__ = object.__hash__
     __eq__ = object.__eq__
-    __ne__ = object.__ne__
 
 
 class Dialing(NamedTuple):
@@ -36,6 +53,10 @@ class Dialing(NamedTuple):
     local_address: tuple[str, int] | None = None
     guard: Any = None
 
+    def __hash__(self) -> int:
+        # Functions are compared, and need not have a hash (an instance of a dataclass has none).
+        return hash((self.hosts, self.local_address))
+
 
 def check_hosts(name: str, value: Any) -> HostTable | None:
     """The `hosts` option: names with an address, or several in the order of preference."""
@@ -43,28 +64,38 @@ def check_hosts(name: str, value: Any) -> HostTable | None:
         return value
     if not isinstance(value, Mapping):
         raise bad_value(name, value, "a mapping of host names to IP addresses, or None")
-    table = HostTable()
+    table: dict[str, tuple[str, ...]] = {}
     for host, given in value.items():
         if not isinstance(host, str) or not host.strip("."):
             raise bad_value(name, host, "host names as keys")
-        single = isinstance(given, (str, ipaddress.IPv4Address, ipaddress.IPv6Address))
-        addresses = [given] if single or not isinstance(given, Iterable) else list(given)
+        single = isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Iterable)
+        addresses = [given] if single else list(given)
         if not addresses:
             raise bad_value(f"{name}[{host!r}]", given, "an IP address or a list of them")
         table[_ascii(name, host)] = tuple(_address(f"{name}[{host!r}]", item) for item in addresses)
-    return table
+    return HostTable(table)
 
 
 def _ascii(name: str, host: str) -> str:
     """The name as a URL's host is spelt."""
     if any(char in host for char in "/:@?#[]"):
         raise bad_value(name, host, "plain host names as keys, without scheme or port")
-    return parse_url(f"http://{host}/").host.rstrip(".")
+    try:
+        found = parse_url(f"http://{host}/").host.rstrip(".")
+    except AtomHTTPURLError as error:
+        raise bad_value(name, host, "host names as keys") from error
+    if found.rpartition(".")[2].isdigit():
+        # The URL parser has made an IPv4 address of it, in whatever spelling it was.
+        raise bad_value(name, host, "host names as keys: an address is never looked up")
+    return found
 
 
 def _address(name: str, value: object) -> str:
+    # A number is an address to `ipaddress`, and so are four bytes; here they are mistakes.
+    if not isinstance(value, (str, ipaddress.IPv4Address, ipaddress.IPv6Address)):
+        raise bad_value(name, value, "an IP address")
     try:
-        return str(ipaddress.ip_address(value))  # type: ignore[arg-type]  # whatever it is, it says
+        return str(ipaddress.ip_address(value))
     except ValueError:
         raise bad_value(name, value, "an IP address") from None
 
@@ -75,7 +106,5 @@ def check_local_address(name: str, value: Any) -> tuple[str, int] | None:
         return None
     pair = value if isinstance(value, (tuple, list)) else (value, 0)
     if len(pair) != 2 or not isinstance(pair[1], int) or isinstance(pair[1], bool) or not 0 <= pair[1] <= 65535:
-        raise bad_value(name, value, "an IP address of this machine, or (address, port)")
-    if isinstance(pair[0], (int, bytes)):
         raise bad_value(name, value, "an IP address of this machine, or (address, port)")
     return (_address(name, pair[0]), pair[1])

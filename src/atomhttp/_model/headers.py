@@ -70,6 +70,11 @@ class Headers(MutableMapping[str, str]):
         """Whether the field is there (and its value matches: a substring, a pattern, a function of value and name)."""
         return name in self._fields and _matches(matcher, self[name], name)
 
+    @property
+    def locked(self) -> frozenset[str]:
+        """The names, in lower case, of fields that were set to False: they stay away."""
+        return self._locked
+
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and name in self._fields
 

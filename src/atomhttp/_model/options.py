@@ -18,6 +18,7 @@ from typing import Any, Final, Literal, TypeAlias
 from atomhttp._model.abort import check_signal
 from atomhttp._model.address_guard import check_address_guard
 from atomhttp._model.checks import bad_value, camel_case, check_callable, check_count, check_flag
+from atomhttp._model.cookie import check_pair
 from atomhttp._model.cookies import CookieJar
 from atomhttp._model.dialing import check_hosts, check_local_address
 from atomhttp._model.form_serializer import check_form_serializer
@@ -257,16 +258,26 @@ def _adapter(name: str, value: Any) -> Any:
 def _cookies(name: str, value: Any) -> Any:
     if value is None or value is False or isinstance(value, CookieJar):
         return value
-    if not isinstance(value, Mapping) or not all(
-        isinstance(key, str) and isinstance(item, str) for key, item in value.items()
-    ):
-        raise bad_value(name, value, "a mapping of names to values (str), a CookieJar, False or None")
+    if not isinstance(value, Mapping):
+        # By its kind: a Cookie header as str would be a secret.
+        raise AtomHTTPOptionError(
+            f"{name}: expected a mapping of names to values, a CookieJar, False or None, got {type(value).__name__}",
+            "ERR_BAD_OPTION_VALUE",
+        )
+    for key, item in value.items():
+        check_pair(key, item, name)
     return read_only(value)
 
 
-def _field_name(name: str, value: Any) -> str:
+def _cookie_name(name: str, value: Any) -> str:
     if not isinstance(value, str) or _TOKEN.fullmatch(value) is None:
         raise bad_value(name, value, "a name (a token of RFC 9110)")
+    return value
+
+
+def _token_field(name: str, value: Any) -> str:
+    if not isinstance(value, str) or _TOKEN.fullmatch(value) is None or value.lower() in _NO_TOKENS_FIELDS:
+        raise bad_value(name, value, "the name of a header field of the caller's own")
     return value
 
 
@@ -280,6 +291,13 @@ def _transitional(name: str, value: Any) -> Any:
 
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+# They frame or route a message, or are other credentials: a token, which the server chooses, must not be put there.
+_NO_TOKENS_FIELDS: Final = frozenset(
+    (
+        *("authorization", "connection", "content-encoding", "content-length", "content-type", "cookie", "expect"),
+        *("host", "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade"),
+    )
+)
 STANDARD_METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY"))
 
 
@@ -413,8 +431,8 @@ OPTIONS: Final[tuple[Option, ...]] = (
         "a client's: its jar, or cookies for the origin of `baseURL`; a call's: cookies for its origin, not stored; "
         "False: none are sent or stored",
     ),
-    Option("xsrf_cookie_name", "str", "XSRF-TOKEN", _field_name, "the cookie that holds the XSRF token"),
-    Option("xsrf_header_name", "str", "X-XSRF-TOKEN", _field_name, "the header field that the XSRF token is sent in"),
+    Option("xsrf_cookie_name", "str", "XSRF-TOKEN", _cookie_name, "the cookie that holds the XSRF token"),
+    Option("xsrf_header_name", "str", "X-XSRF-TOKEN", _token_field, "the header field that the XSRF token is sent in"),
     Option(
         "with_xsrf_token",
         "bool",

@@ -42,9 +42,13 @@ class FieldBlock:
     """Header fields that will not change any more, with what they say about framing taken out.
 
     Shared by all requests that send the same fields; `encoded` is the network adapter's cache of their bytes.
+
+    Attributes:
+        locked: names, in lower case, that the caller has set to False: nobody is to add them.
     """
 
     __slots__ = (
+        "_names",
         "content_length",
         "content_type",
         "encoded",
@@ -52,10 +56,11 @@ class FieldBlock:
         "fields",
         "host",
         "keep_alive",
+        "locked",
         "proxy_authorization",
     )
 
-    def __init__(self, fields: Iterable[tuple[str, str]]) -> None:
+    def __init__(self, fields: Iterable[tuple[str, str]], locked: frozenset[str] = frozenset()) -> None:
         self.fields: list[tuple[str, str]] = []
         self.host: str | None = None
         self.content_type: str | None = None
@@ -65,11 +70,20 @@ class FieldBlock:
         self.keep_alive = True
         self.expects_continue = False
         self.encoded: bytes | None = None
+        self.locked = locked
+        self._names: frozenset[str] | None = None
         for name, value in fields:
             if name.lower() in _FRAMING:
                 self._take_framing(name.lower(), value)
             else:
                 self.fields.append((name, value))
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Which fields there are, in lower case; those that frame or route are not among them."""
+        if self._names is None:
+            self._names = frozenset(name.lower() for name, _ in self.fields)
+        return self._names
 
     def with_content_type(self, content_type: str) -> FieldBlock:
         """A copy that says so."""
@@ -83,6 +97,7 @@ class FieldBlock:
         twin.fields = [*self.fields, *fields]
         twin.host, twin.content_length, twin.content_type = self.host, self.content_length, self.content_type
         twin.keep_alive, twin.expects_continue = self.keep_alive, self.expects_continue
+        twin.locked = self.locked
         return twin
 
     def _take_framing(self, name: str, value: str) -> None:
@@ -156,6 +171,7 @@ class Outline:
     """
 
     __slots__ = (
+        "_extended",
         "adapter",
         "auth",
         "block",
@@ -245,6 +261,14 @@ class Outline:
             # In pieces for their counting alone: a plain number is the total, as for any whole response.
             self.timeout = Timeout(timeout.total)
         self.head: bytes | None = None
+        self._extended: tuple[tuple[tuple[str, str], ...], Outline] | None = None
+
+    def with_fields(self, fields: tuple[tuple[str, str], ...]) -> Outline:
+        """A copy with more fields. The last one is kept: requests like each other mostly add the same (cookies)."""
+        last = self._extended
+        if last is None or last[0] != fields:
+            last = self._extended = (fields, self.derive(self.block.with_fields(fields)))
+        return last[1]
 
     def derive(self, block: FieldBlock, **changes: Any) -> Outline:
         """A copy with other header fields, and whatever else changes: of a request that is sent in another shape."""
@@ -253,7 +277,7 @@ class Outline:
             setattr(twin, name, getattr(self, name))
         twin.block = block
         twin.keep_alive = twin.keep_alive and block.keep_alive
-        twin.head = None
+        twin.head = twin._extended = None
         for name, value in changes.items():
             setattr(twin, name, value)
         return twin
@@ -349,6 +373,14 @@ class Request:
         twin.deadline = self.deadline
         twin.config = self.config
         twin.body, twin.has_body, twin.content_type = self.body, self.has_body, self.content_type
+        return twin
+
+    def with_fields(self, fields: tuple[tuple[str, str], ...]) -> Request:
+        """This request with more fields, of which none frames or routes; the same in everything else."""
+        twin = Request.__new__(Request)
+        # Not by way of its config, which nobody may ever ask for.
+        twin.__dict__.update(self.__dict__)
+        twin.outline = self.outline.with_fields(fields)
         return twin
 
     def editable(self) -> Request:

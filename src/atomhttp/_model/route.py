@@ -23,6 +23,11 @@ class Route(NamedTuple):
     # Whether the environment says whom to trust (SSL_CERT_FILE, SSL_CERT_DIR).
     trust_env: bool = True
 
+    def __repr__(self) -> str:
+        # A certificate's password stands in `cert`, a proxy's in `proxy`.
+        way = f" by {self.proxy.name}" if self.proxy is not None else ""
+        return f"<Route {self.scheme} {self.name}{way}>"
+
     @property
     def name(self) -> str:
         """Where it leads, for a person."""

@@ -15,7 +15,7 @@ from atomhttp._net.call import Call
 from atomhttp._net.conversation import Conversation
 from atomhttp._net.race import Race
 from atomhttp._net.resolve import Address, is_literal, resolve
-from atomhttp._net.socks import open_socks_tunnel
+from atomhttp._net.socks import import_socksio, open_socks_tunnel
 from atomhttp._net.stream import SocketStream, Stream
 from atomhttp._net.tls_context import build_context
 from atomhttp._net.tls_session import TLSSession
@@ -98,6 +98,9 @@ class _Steps:
     async def go_through(self, proxy: Proxy) -> Conversation:
         """A way to the route's end that leads through `proxy`."""
         context = build_context(self._route.verify, None, self._route.trust_env) if proxy.scheme == "https" else None
+        if proxy.is_socks:
+            # As with files: what is missing should not cost a connection.
+            import_socksio(proxy)
         target = await self._find_target(proxy)
         try:
             conversation = await self.dial(await self.find_addresses(proxy.host, proxy.port, guarded=False), proxy.name)
@@ -109,7 +112,7 @@ class _Steps:
             return conversation
         began = self._enter("connect")
         try:
-            if proxy.scheme in ("socks5", "socks5h"):
+            if proxy.is_socks:
                 await open_socks_tunnel(conversation, proxy, target, self._route.port)
             else:
                 await open_tunnel(conversation, proxy, self._route.authority)

@@ -29,6 +29,7 @@ from atomhttp._net.call import Call
 from atomhttp._net.pollers import IN, OUT, build_probe
 from atomhttp._net.reactor import BUFFER_SIZE
 from atomhttp._net.stream import Stream
+from atomhttp._net.tls_errors import explain
 from atomhttp._net.tls_session import TLSSession
 from atomhttp._wire.events import ResponseHead
 from atomhttp._wire.http1 import IDLE, Http1Engine
@@ -463,8 +464,9 @@ class Http1Connection:
             self.close()
         elif call.head is None and isinstance(error, ssl.SSLError):
             # The request may have been read, and done, before this.
-            reason = (error.reason or str(error)).replace("_", " ").lower()
-            self.fail(AtomHTTPTLSError(f"TLS failed: {reason}", request_sent="maybe"))
+            problem = AtomHTTPTLSError(f"TLS failed: {explain(error)}", request_sent="maybe")
+            problem.__cause__ = error
+            self.fail(problem)
         else:
             self.fail(self._network_error(error, call))
 

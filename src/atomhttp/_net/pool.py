@@ -30,7 +30,7 @@ from atomhttp._net.http1 import Http1Connection, SharedHttp1Connection
 from atomhttp._net.pool_policy import Decision, Facts, decide, oldest_servable
 from atomhttp._net.stream import Stream
 from atomhttp._net.tls_session import TLSSession
-from atomhttp.errors import AtomHTTPClosedError, AtomHTTPTimeoutError
+from atomhttp.errors import AtomHTTPClosedError, AtomHTTPNetworkError, AtomHTTPTimeoutError
 
 if TYPE_CHECKING:
     from atomhttp._net.drivers import Driver
@@ -264,7 +264,12 @@ class Pool:
             reactor.expect_calls()
         try:
             session = self._find_session(bucket) if bucket.route.scheme == "https" else None
-            stream = await self._connect(bucket.route, call, session)
+            try:
+                stream = await self._connect(bucket.route, call, session)
+            except AtomHTTPNetworkError:
+                # Whatever it was, the next attempt had better owe nothing to this one.
+                self._sessions.pop(bucket.route, None)
+                raise
             now = call.driver.now()
             kind = SharedHttp1Connection if self.driver is None else Http1Connection
             connection = kind(stream, self, bucket, self.limits.max_header_size, now)
@@ -364,9 +369,12 @@ class Pool:
 
     def _find_session(self, bucket: Bucket) -> TLSSession | None:
         """A TLS session to take up again: of a connection that is open, or of the last one that was."""
-        for member in list(bucket.members):
-            if isinstance(member, Http1Connection) and (session := member.session) is not None:
-                return session
+        if self.driver is not None:
+            # Synchronously another thread may be reading from an open one, and OpenSSL's objects are not to be shared.
+            for member in list(bucket.members):
+                # What has served has had the time for a ticket to come.
+                if isinstance(member, Http1Connection) and member.served and (session := member.session) is not None:
+                    return session
         return self._sessions.get(bucket.route)
 
     def _leave(self, bucket: Bucket, member: Http1Connection | Call) -> None:

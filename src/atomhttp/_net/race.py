@@ -186,6 +186,9 @@ class _Attempt:
 
 def _bind(sock: socket.socket, local: tuple[str, int]) -> None:
     """Has `sock` connect from `local`. Raises OSError."""
-    if not local[1] and _BIND_WITHOUT_PORT is not None:
+    if local[1]:
+        # Else the port could not be used again for a minute after the connection before.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    elif _BIND_WITHOUT_PORT is not None:
         sock.setsockopt(socket.IPPROTO_IP, _BIND_WITHOUT_PORT, 1)
     sock.bind(local)

@@ -17,6 +17,21 @@ _NAME: Final = 3
 _NO_ADDRESS: Final = b"\x01" + bytes(6)
 
 
+def import_socksio(proxy: Proxy) -> tuple[type[Exception], Any]:
+    """What it raises, and its version 5.
+
+    Raises:
+        AtomHTTPOptionError: ERR_NOT_SUPPORT: it is not installed.
+    """
+    try:
+        from socksio import ProtocolError, socks5
+    except ImportError as error:
+        raise AtomHTTPOptionError(
+            f"proxy: {proxy.scheme} needs the extra: pip install 'atomhttp[socks]'", "ERR_NOT_SUPPORT"
+        ) from error
+    return ProtocolError, socks5
+
+
 async def open_socks_tunnel(conversation: Conversation, proxy: Proxy, host: str, port: int) -> None:
     """Has `proxy`, at the other end, connect to `host`: a name, which it resolves, or an address.
 
@@ -25,15 +40,10 @@ async def open_socks_tunnel(conversation: Conversation, proxy: Proxy, host: str,
         AtomHTTPProxyError: it would not, or did not speak SOCKS5.
         AtomHTTPTimeoutError.
     """
-    try:
-        from socksio import ProtocolError, socks5
-    except ImportError as error:
-        raise AtomHTTPOptionError(
-            f"proxy: {proxy.scheme} needs the extra: pip install 'atomhttp[socks]'", "ERR_NOT_SUPPORT"
-        ) from error
+    ProtocolError, socks5 = import_socksio(proxy)  # noqa: N806  # a class
     if len(host) > MAX_FIELD:
         raise AtomHTTPOptionError(f"url: a SOCKS proxy takes names of {MAX_FIELD} octets", "ERR_BAD_OPTION_VALUE")
-    exchange = _Exchange(conversation, socks5.SOCKS5Connection(), ProtocolError)
+    exchange = _Exchange(conversation, socks5.SOCKS5Connection())
     try:
         await _authenticate(exchange, proxy, socks5)
         command = socks5.SOCKS5CommandRequest.from_address(socks5.SOCKS5Command.CONNECT, (host, port))
@@ -41,7 +51,7 @@ async def open_socks_tunnel(conversation: Conversation, proxy: Proxy, host: str,
     except (ProtocolError, ValueError) as error:
         if isinstance(error, AtomHTTPError):
             raise
-        raise AtomHTTPProxyError(f"the proxy {proxy.name} does not speak SOCKS5 properly") from error
+        raise AtomHTTPProxyError(f"the proxy {proxy.name} does not speak SOCKS5 properly: {error}") from error
     except EOFError as error:
         raise AtomHTTPProxyError(f"the proxy {proxy.name} ended the connection in the middle of SOCKS") from error
     except OSError as error:
@@ -72,7 +82,7 @@ async def _authenticate(exchange: _Exchange, proxy: Proxy, socks5: Any) -> None:
         wanted = "credentials" if chosen in (method.NO_ACCEPTABLE_METHODS, method.USERNAME_PASSWORD) else chosen.name
         raise AtomHTTPProxyError(f"the proxy {proxy.name} refused us: it wants {wanted}")
     if chosen == method.USERNAME_PASSWORD:
-        accepted = await exchange.ask(socks5.SOCKS5UsernamePasswordRequest(username, password))
+        accepted = await exchange.ask(socks5.SOCKS5UsernamePasswordRequest(username, password), version=1)
         if not accepted.success:
             raise AtomHTTPProxyError(f"the proxy {proxy.name} refused the user name or the password")
 
@@ -80,10 +90,9 @@ async def _authenticate(exchange: _Exchange, proxy: Proxy, socks5: Any) -> None:
 class _Exchange:
     """Messages of `socksio`, which wants each of them whole and by itself."""
 
-    def __init__(self, conversation: Conversation, connection: Any, error: type[Exception]) -> None:
+    def __init__(self, conversation: Conversation, connection: Any) -> None:
         self._conversation = conversation
         self._connection = connection
-        self._error = error
         self._received = b""
 
     @property
@@ -91,13 +100,21 @@ class _Exchange:
         """How many bytes came behind the last answer."""
         return len(self._received)
 
-    async def ask(self, request: Any, whole_reply: bool = False) -> Any:
-        """Sends `request`; the answer to it."""
+    async def ask(self, request: Any, version: int = 5, whole_reply: bool = False) -> Any:
+        """Sends `request`; the answer to it, which is of that version of its protocol.
+
+        Raises:
+            ValueError, ProtocolError: it is no answer.
+        """
         if self._received:
-            raise self._error("an answer to what has not been asked")
+            raise ValueError("it answers before it is asked")
         self._connection.send(request)
         await self._conversation.send(self._connection.data_to_send())
-        return self._connection.receive_data(await (self._receive_reply() if whole_reply else self._receive(2)))
+        reply = await (self._receive_reply() if whole_reply else self._receive(2))
+        # socksio looks at that of the last reply only.
+        if reply[0] != version:
+            raise ValueError(f"an answer of version {reply[0]}, not {version}")
+        return self._connection.receive_data(reply)
 
     async def _receive_reply(self) -> bytes:
         """RFC 1928 section 6: four octets, an address as long as its type says, a port."""
@@ -107,7 +124,7 @@ class _Exchange:
         elif start[3] in _ADDRESS_LENGTHS:
             length = _ADDRESS_LENGTHS[start[3]]
         else:
-            raise self._error("an address of an unknown type")
+            raise ValueError(f"an address of the unknown type {start[3]}")
         await self._receive(length + 2)
         # Where the proxy connects from is nobody's business, and socksio reads no names of more than 127 octets.
         return start[:3] + _NO_ADDRESS

@@ -23,9 +23,7 @@ from typing import Final, cast
 
 from atomhttp._net.stream import Stream
 from atomhttp._net.tls_context import PROTOCOLS
-from atomhttp._net.tls_context import build_context as build_context  # noqa: PLC0414  # found here as well
 from atomhttp._net.tls_errors import is_cut
-from atomhttp._net.tls_errors import tls_error as tls_error  # noqa: PLC0414  # found here as well
 from atomhttp._net.tls_session import TLSSession
 from atomhttp.errors import AtomHTTPTLSError
 

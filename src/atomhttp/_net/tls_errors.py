@@ -165,7 +165,7 @@ def _certificate_error(error: ssl.SSLCertVerificationError, where: str, tls: ssl
             parts.append("the server sent no intermediate certificate with it")
         parts.append("verify='ca.pem' trusts another authority")
     problem = AtomHTTPTLSError("; ".join(parts), code)
-    vars(problem)["certificate"] = refused
+    problem.certificate = refused
     return problem
 
 

@@ -63,7 +63,11 @@ async def _receive_head(conversation: Conversation) -> tuple[ResponseHead | None
 def refusal(proxy: Proxy, authority: str, head: ResponseHead) -> AtomHTTPProxyError:
     """The error for a proxy that answers CONNECT with anything but 2xx."""
     reason = head.reason.decode("latin-1").encode("unicode_escape").decode("ascii")[:80]
-    hint = "; it wants credentials: http://user:password@host:port" if head.status == 407 else ""
+    hint = ""
+    if head.status == 407:
+        hint = "; it wants credentials: http://user:password@host:port"
+        if proxy.authorization is not None:
+            hint = "; it does not accept the credentials"
     return AtomHTTPProxyError(
         f"the proxy {proxy.name} refused to connect to {authority}: {head.status} {reason}".rstrip() + hint,
         proxy_status=head.status,

@@ -5,19 +5,24 @@ Innermost of the policies: every hop and every attempt gets what is right for it
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from urllib.parse import unquote
 
 from atomhttp._model.cookies import CookieJar, merge_cookie_header
-from atomhttp._model.headers import Headers
-from atomhttp._model.request import Request
+from atomhttp._model.request import FieldBlock, Request
 from atomhttp._model.url import Target
 from atomhttp._pipeline.response import Response
 
 if TYPE_CHECKING:
+    from atomhttp._adapters.base import AdapterResponse
     from atomhttp._pipeline.exchange import Send
 
 Place = tuple[object, ...]
+
+# What a token may be once it is decoded; anything else goes as the cookie has it.
+_VISIBLE: Final = re.compile(r"[\x21-\x7e]+")
 
 
 class XSRF(NamedTuple):
@@ -28,6 +33,13 @@ class XSRF(NamedTuple):
     place: Place
 
 
+class Home(NamedTuple):
+    """The cookies that a client was given as a mapping, as they are sent, and the one origin that they go to."""
+
+    place: Place
+    pairs: frozenset[str]
+
+
 class Cookies(NamedTuple):
     """What a call has to do with cookies.
 
@@ -36,55 +48,94 @@ class Cookies(NamedTuple):
         given: the call's own, not stored.
         place: where those belong: the origin that the call names.
         xsrf: what is to be known for the token, None when none is sent.
+        home: which of the jar's stay at one origin, where a cookie by itself would know of no port.
+        locked: names of fields that the caller wants nobody to add.
     """
 
     jar: CookieJar | None
     given: Mapping[str, str] | None = None
     place: Place | None = None
     xsrf: XSRF | None = None
+    home: Home | None = None
+    locked: frozenset[str] = frozenset()
+
+    def narrowed(self, target: Target) -> Cookies:
+        """Without what does not belong to `target`; the jar finds out by itself."""
+        here = place(target)
+        given = self.given if here == self.place else None
+        xsrf = self.xsrf if self.xsrf is not None and here == self.xsrf.place else None
+        return self if given is self.given and xsrf is self.xsrf else self._replace(given=given, xsrf=xsrf)
 
     def add_to(self, request: Request) -> Request:
         """`request` with the fields that belong to it; itself when there are none."""
-        here = place(request.target)
-        names = {name.lower() for name, _ in request.outline.block.fields}
-        fields: list[tuple[str, str]] = []
-        given = self.given if self.given is not None and here == self.place else None
-        if "cookie" not in names:
-            # What the caller has written goes as it is, and alone.
-            value = self.jar.header_for(request.target) if self.jar is not None else ""
-            if given is not None:
-                value = merge_cookie_header(value, given)
-            if value:
-                fields.append(("Cookie", value))
-        xsrf = self.xsrf
-        if xsrf is not None and here == xsrf.place and xsrf.header.lower() not in names:
-            token = (given or {}).get(xsrf.cookie) or self._find(xsrf.cookie, request.target)
-            if token:
-                fields.append((xsrf.header, token))
-        if not fields:
-            return request
         outline = request.outline
-        return request.derive(outline.derive(outline.block.with_fields(fields)), request.started)
+        fields = self._find_fields(outline.target, outline.block)
+        return request.with_fields(fields) if fields else request
 
-    def _find(self, name: str, target: Target) -> str | None:
-        if self.jar is None:
-            return None
-        return next((cookie.value for cookie in self.jar.matching(target) if cookie.name == name), None)
+    def _find_fields(self, target: Target, block: FieldBlock) -> tuple[tuple[str, str], ...]:
+        fields: tuple[tuple[str, str], ...] = ()
+        if "cookie" in block.names:
+            # What the caller has written goes as it is, and alone.
+            value = "; ".join(value for name, value in block.fields if name.lower() == "cookie")
+        else:
+            value = self._find_cookies(target) if "cookie" not in self.locked else ""
+            if value:
+                fields = (("Cookie", value),)
+        xsrf = self.xsrf
+        if xsrf is not None and xsrf.header.lower() not in (block.names | self.locked):
+            token = find_token(value, xsrf.cookie)
+            if token:
+                fields = (*fields, (xsrf.header, token))
+        return fields
 
-    def keep(self, headers: Headers, target: Target) -> None:
+    def _find_cookies(self, target: Target) -> str:
+        value = self.jar.header_for(target) if self.jar is not None else ""
+        if self.home is not None and value and place(target) != self.home.place:
+            value = "; ".join(pair for pair in value.split("; ") if pair not in self.home.pairs)
+        return value if self.given is None else merge_cookie_header(value, self.given)
+
+    def keep(self, response: Response[Any] | AdapterResponse, target: Target) -> None:
         """Stores what a response from `target` sets."""
-        if self.jar is not None:
-            fields = headers.get_set_cookie()
-            if fields:
-                self.jar.store(target, fields)
+        if self.jar is not None and response.sets_cookies:
+            self.jar.store(target, response.headers.get_set_cookie())
+
+    def __repr__(self) -> str:
+        # Whatever shows it, values are secrets.
+        return f"<Cookies of {self.jar!r}{', and of the call' if self.given else ''}>"
 
 
-async def carry_cookies(send: Send, request: Request) -> Response[Any]:
-    """Sends `request` with the cookies that belong to it, and keeps those that come back."""
-    cookies: Cookies = request.outline.cookies
-    response = await send(cookies.add_to(request))
-    cookies.keep(response.headers, request.target)
-    return response
+class CookieCarrier:
+    """Sends the requests of one call with the cookies that belong to them, and keeps those that come back.
+
+    Once a redirect has left the origin that the call named, the call's own cookies and the token stay at home for good:
+    where another origin leads back to theirs, it is the other that chose what to ask for (CVE-2024-45336).
+    """
+
+    __slots__ = ("_cookies", "_send")
+
+    def __init__(self, cookies: Cookies, send: Send) -> None:
+        self._cookies = cookies
+        self._send = send
+
+    async def send(self, request: Request) -> Response[Any]:
+        """See `Send`."""
+        cookies = self._cookies = self._cookies.narrowed(request.target)
+        response = await self._send(cookies.add_to(request))
+        cookies.keep(response, request.target)
+        return response
+
+
+def find_token(cookies: str, name: str) -> str:
+    """The value of the cookie `name` in a Cookie field, percent-decoded as axios does it; "" when there is none.
+
+    What would not be visible ASCII then, a line break above all, is not decoded.
+    """
+    for pair in cookies.split(";"):
+        key, equals, value = pair.strip(" ").partition("=")
+        if equals and key == name:
+            decoded = unquote(value)
+            return decoded if _VISIBLE.fullmatch(decoded) else value
+    return ""
 
 
 def place(target: Target) -> Place:

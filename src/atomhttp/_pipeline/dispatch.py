@@ -10,13 +10,14 @@ from typing import Any, Final
 from atomhttp._adapters.base import Adapter, AdapterResponse
 from atomhttp._body.decode import decode_json_body, decode_text, decode_typed
 from atomhttp._body.json_codec import loads
+from atomhttp._model.abort import AbortSignal
 from atomhttp._model.config import RequestConfig
 from atomhttp._model.request import Outline, Request
 from atomhttp._pipeline.auth import authenticate
 from atomhttp._pipeline.content import Codings, ContentReader
-from atomhttp._pipeline.cookies import carry_cookies
+from atomhttp._pipeline.cookies import CookieCarrier
 from atomhttp._pipeline.deadline import in_time
-from atomhttp._pipeline.exchange import Exchange
+from atomhttp._pipeline.exchange import Exchange, Send
 from atomhttp._pipeline.interceptors import intercept
 from atomhttp._pipeline.plan import Plan
 from atomhttp._pipeline.redirects import STATUSES as REDIRECTS
@@ -26,7 +27,7 @@ from atomhttp._pipeline.response import Response, is_accepted, status_error
 from atomhttp._pipeline.retry import retry
 from atomhttp._pipeline.transforms import transform_request, transform_response
 from atomhttp._redact import redact_url
-from atomhttp.errors import AtomHTTPDecodeError, AtomHTTPError
+from atomhttp.errors import AtomHTTPCanceledError, AtomHTTPDecodeError, AtomHTTPError
 
 _logger = logging.getLogger("atomhttp.request")
 
@@ -183,14 +184,25 @@ def _send_by_policies(
     request: Request, adapter: Adapter, driver: Any, open_stream: OpenStream, *tried: Any, **failed: Any
 ) -> Awaitable[Response[Any]]:
     """The chain, under the call's signal where there is one."""
-    chain = _run_chain(request, adapter, driver, open_stream, *tried, **failed)
-    signal = request.outline.signal
-    return chain if signal is None else driver.abortable(chain, signal)
+    exchange = Exchange(adapter, driver)
+    chain = _run_chain(request, exchange, driver, open_stream, *tried, **failed)
+    return chain if request.outline.signal is None else _give_up_on(request.outline.signal, chain, exchange, driver)
+
+
+async def _give_up_on(
+    signal: AbortSignal, chain: Coroutine[Any, Any, Response[Any]], exchange: Exchange, driver: Any
+) -> Response[Any]:
+    try:
+        return await driver.abortable(chain, signal)  # type: ignore[no-any-return]  # what `chain` gives
+    except AtomHTTPCanceledError as error:
+        if not error.from_caller:
+            error.attempts = exchange.attempts
+        raise
 
 
 async def _run_chain(
     request: Request,
-    adapter: Adapter,
+    exchange: Exchange,
     driver: Any,
     open_stream: OpenStream,
     sent: Request | None = None,
@@ -202,24 +214,26 @@ async def _run_chain(
     `raw` or `failure` is what came of the request as it was `sent`, where that has been tried.
     """
     outline = request.outline
-    exchange = Exchange(adapter, driver)
     driver.join()
     send = exchange.send
+    if outline.signal is not None:
+        send = partial(_send_unless_aborted, send)
     if outline.cookies is not None:
-        send = partial(carry_cookies, send)
+        send = CookieCarrier(outline.cookies, send).send
     if outline.auth is not None:
         send = partial(authenticate, send, exchange, driver)
     if outline.retry is not None:
         send = partial(retry, send, exchange, driver)
     try:
-        if failure is not None:
-            exchange.record_failure(request, request.started, failure)
-            check_resend(request, failure)
+        if failure is not None and sent is not None:
+            exchange.record_failure(sent, request.started, failure)
+            check_resend(sent, failure)
+            request.fresh = True
         first = None
         if raw is not None and sent is not None:
-            first = await exchange.receive(raw, sent, request.started)
             if outline.cookies is not None:
-                outline.cookies.keep(first.headers, sent.target)
+                outline.cookies.keep(raw, sent.target)
+            first = await exchange.receive(raw, sent, request.started)
         response = await follow_redirects(send, exchange, driver, request, first)
         response.attempts = exchange.attempts
         reader = response.unread
@@ -238,6 +252,12 @@ async def _run_chain(
         driver.leave()
         # An error knows this frame: together they would wait for the garbage collector.
         failure = None
+
+
+async def _send_unless_aborted(send: Send, request: Request) -> Response[Any]:
+    """Whoever aborts in a callback that was not waited for (beforeRedirect, auth) is not to see one more request go."""
+    request.outline.signal.throw_if_aborted()
+    return await send(request)
 
 
 async def _finish(response: Response[Any], exchange: Exchange, driver: Any, open_stream: OpenStream) -> Response[Any]:
@@ -265,6 +285,9 @@ async def _finish(response: Response[Any], exchange: Exchange, driver: Any, open
             response.data = await transform_response(
                 functions, response.data, response.headers, response.status, driver, response.request.deadline
             )
+    if outline.signal is not None:
+        # By a callback that was not waited for.
+        outline.signal.throw_if_aborted()
     if refused:
         raise status_error(response)
     return response
@@ -274,7 +297,7 @@ def _take_whole(raw: AdapterResponse, request: Request) -> Response[Any]:
     """A response whose content is there, whole and unlimited: the way of nearly every one."""
     outline = request.outline
     if raw.sets_cookies and outline.cookies is not None:
-        outline.cookies.keep(raw.headers, request.target)
+        outline.cookies.keep(raw, request.target)
     content: bytes = raw.body
     unknown: tuple[str, ...] = ()
     if raw.content_encoding:

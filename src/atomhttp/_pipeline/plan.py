@@ -28,7 +28,7 @@ from atomhttp._model.params import merge_params, serialize_params
 from atomhttp._model.request import FieldBlock, Outline, Request
 from atomhttp._model.timeout import Timeout
 from atomhttp._model.url import Target, append_query, is_absolute, join_url, parse_url
-from atomhttp._pipeline.cookies import XSRF, Cookies, place
+from atomhttp._pipeline.cookies import XSRF, Cookies, Home, place
 from atomhttp._pipeline.interceptors import Interceptors
 from atomhttp._pipeline.routing import Router
 from atomhttp.auth import BasicAuth, BearerAuth, is_flow
@@ -94,7 +94,7 @@ class Plan:
         self._meta = defaults.meta
         self._timeout = Timeout.of(defaults.timeout)
         self._router = Router(defaults)
-        self._cookies = Cookies(defaults.jar) if defaults.jar is not None else None
+        self._cookies = _find_cookies(defaults)
         self._targets: dict[str, Target] = {}
         self._blocks: dict[str, FieldBlock] = {}
         self._outlines: dict[tuple[str, str], Outline] = {}
@@ -226,23 +226,31 @@ class Plan:
         return request
 
     def _choose_cookies(self, outline: Outline, fields: Mapping[str, Any]) -> None:
-        given = fields["cookies"]
-        base = fields["base_url"] if fields["with_xsrf_token"] else None
-        if given is None and base is None:
-            outline.cookies = self._cookies
-            return
-        outline.is_plain = False
-        jar = self._cookies.jar if self._cookies is not None else None
-        own: Mapping[str, str] | None = None
-        if given is False or isinstance(given, CookieJar):
-            jar = given if given is not False else None
-        else:
-            own = given
-        xsrf = None
-        if base is not None:
+        """The jar is the call's, or the client's; what else there is to know stands beside it."""
+        cookies, given = self._cookies, fields["cookies"]
+        if given is False:
+            cookies, given = None, None
+        elif isinstance(given, CookieJar):
+            if cookies is None or given is not cookies.jar:
+                cookies = Cookies(given)
+            given = None
+        xsrf = self._find_xsrf(fields)
+        if given is not None or xsrf is not None:
+            # Not for every hop: whether one is for them is asked by the chain.
+            outline.is_plain = False
+            cookies = (cookies or Cookies(None))._replace(given=given, place=place(outline.target), xsrf=xsrf)
+        if cookies is not None and outline.block.locked:
+            cookies = cookies._replace(locked=outline.block.locked)
+        outline.cookies = cookies
+
+    def _find_xsrf(self, fields: Mapping[str, Any]) -> XSRF | None:
+        base = fields["base_url"]
+        if not base or fields["with_xsrf_token"] is not True:
+            return None
+        origin = self._base_origin
+        if origin is None or base != self._template["base_url"]:
             origin = place(parse_url(join_url(base, "")))
-            xsrf = XSRF(fields["xsrf_cookie_name"], fields["xsrf_header_name"], origin)
-        outline.cookies = Cookies(jar, own, place(outline.target), xsrf)
+        return XSRF(fields["xsrf_cookie_name"], fields["xsrf_header_name"], origin)
 
     def remember(self, request: Request, options: Mapping[str, Any]) -> None:
         """Keeps the outline of a request that was made from a URL and these `options`, if others will be like it."""
@@ -308,7 +316,7 @@ class Plan:
         if "range" in headers and headers.get("accept-encoding") == own.get("accept-encoding"):
             # Ranges of coded content cannot be decoded by themselves (RFC 9110 section 14.2).
             headers["Accept-Encoding"] = "identity"
-        return FieldBlock(headers.multi_items())
+        return FieldBlock(headers.multi_items(), headers.locked)
 
     # Credentials
 
@@ -408,6 +416,16 @@ class Plan:
                 request.body = body = LimitedBody(body, limit)
         if not isinstance(body, bytes):
             body.bind(request.driver, request.deadline)  # type: ignore[attr-defined]  # every Body of ours has it
+
+
+def _find_cookies(defaults: Defaults) -> Cookies | None:
+    """What a client has to do with cookies where its calls say nothing."""
+    jar, own = defaults.jar, defaults.own_cookies
+    if jar is None or own is None:
+        return None if jar is None else Cookies(jar)
+    base, given = own
+    pairs = frozenset(f"{name}={value}" for name, value in given.items())
+    return Cookies(jar, home=Home(place(parse_url(join_url(base, ""))), pairs))
 
 
 def _check_once(name: str, options: Mapping[str, Any]) -> None:

@@ -199,6 +199,11 @@ class Response(Generic[T]):
         )
 
     @property
+    def sets_cookies(self) -> bool:
+        """Whether there is a Set-Cookie field."""
+        return self._raw.sets_cookies if self._raw is not None else "set-cookie" in self.headers
+
+    @property
     def trailers(self) -> Headers:
         """Fields that came after the content; for a stream, once it has been read."""
         return self._raw.trailers if self._raw is not None else Headers()

@@ -22,6 +22,7 @@ from atomhttp._pipeline.response import Response
 from atomhttp.errors import (
     AtomHTTPError,
     AtomHTTPNetworkError,
+    AtomHTTPProxyError,
     AtomHTTPTimeoutError,
     AtomHTTPTLSError,
 )
@@ -174,6 +175,10 @@ def _may_ever(outcome: Response[Any] | AtomHTTPError) -> bool:
         cause = outcome.__cause__
         is_file = isinstance(cause, OSError) and not isinstance(cause, ssl.SSLError)
         return outcome.code == "ERR_TLS" and not is_file and not isinstance(cause, ssl.SSLCertVerificationError)
+    if isinstance(outcome, AtomHTTPProxyError):
+        # It has said no, or has no address itself.
+        is_refusal = outcome.proxy_status is not None and 400 <= outcome.proxy_status < 500
+        return not is_refusal and getattr(outcome.__cause__, "code", None) != "ENOTFOUND"
     return isinstance(outcome, (Response, AtomHTTPNetworkError, AtomHTTPTimeoutError)) and (
         getattr(outcome, "code", None) not in ("ENOTFOUND", "ERR_ADDRESS_REFUSED")
     )

@@ -618,6 +618,18 @@ class LoopThread:
             self._thread.join()
 
 
+def runs_here(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether `loop` runs in this thread."""
+    return _running_loop() is loop
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
 async def run_in_loop(
     loop: asyncio.AbstractEventLoop, start: Callable[[], Coroutine[Any, Any, None]], blocking: bool = False
 ) -> None:
@@ -626,24 +638,15 @@ async def run_in_loop(
     Nothing happens in a loop that does not run: nothing of it can be reached.
 
     Args:
-        blocking: blocks this thread meanwhile, whatever runs in it.
-
-    Raises:
-        RuntimeError: `loop` runs in this thread, and is not to be blocked.
+        blocking: blocks this thread meanwhile, whatever runs in it; not for a loop that does.
     """
-    try:
-        here = asyncio.get_running_loop()
-    except RuntimeError:
-        here = None
-    if loop is here:
-        if blocking:
-            raise RuntimeError("this belongs to the event loop of this thread: close it there, by await")
+    if runs_here(loop):
         await start()
         return
     if not loop.is_running():
         return
     future = asyncio.run_coroutine_threadsafe(start(), loop)
-    if here is None or blocking:
+    if blocking or _running_loop() is None:
         future.result()
     else:
         await asyncio.wrap_future(future)
