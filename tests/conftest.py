@@ -8,6 +8,9 @@ import inspect
 import os
 from collections.abc import Callable, Iterator
 
+# Its plugin would import it when the run is over, and let trio register a random generator that the leak guard's
+# gc.freeze has by then hidden from it: a warning, which is an error.
+import hypothesis  # noqa: F401
 import pytest
 
 from support import leaks, network

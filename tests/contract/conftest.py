@@ -16,6 +16,7 @@ from support.origin import Answer, Origin, Received
 ABOVE_THE_LOOPS = frozenset(
     (
         "test_auth",
+        "test_cookies",
         "test_netrc_auth",
         "test_digest_auth",
         "test_interceptors",
@@ -26,6 +27,7 @@ ABOVE_THE_LOOPS = frozenset(
         "test_redirects",
         "test_retry",
         "test_transformers",
+        "test_xsrf",
     )
 )
 

@@ -46,6 +46,8 @@ AHEAD: Final = 64 * 1024
 PIECE: Final = 64 * 1024
 # Seconds that an application has to heed that its client has gone, before it is cancelled.
 GRACE: Final = 1.0
+# Seconds that each `send` takes then: an application that does not look must not spin meanwhile.
+PAUSE: Final = 0.1
 _NO_CONTENT: Final = frozenset((204, 304))
 
 
@@ -659,9 +661,9 @@ class _Exchange:
             raise RuntimeError(f"ASGI: {kind!r} is no message of an HTTP response")
         self._ring()
         if self._gone:
-            # As for a server whose client has gone: nothing happens. Slowly, for those that do not look.
+            # As for a server whose client has gone: nothing happens.
             pause = self.host.loop.create_future()
-            timer = self.host.loop.call_later(0.01, _finish, pause)
+            timer = self.host.loop.call_later(PAUSE, _finish, pause)
             try:
                 await pause
             finally:

@@ -196,6 +196,9 @@ class _Abortable(Awaitable[T]):
                     error = interrupt
                 finally:
                     self._waiter = None
+            if waiter is None and self._signal.aborted:
+                # A bare yield, for which nobody looks at what other threads have asked for.
+                self._aborted = True
             if self._aborted and not thrown and error is None:
                 # Once: whoever catches it has been told.
                 thrown, error = True, _BrokenOff()
