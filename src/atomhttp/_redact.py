@@ -16,6 +16,8 @@ REDACTED: Final = "[redacted]"
 _SECRET_WORDS: Final = re.compile(
     r"authorization|cookie|passw(or)?d|passphrase|secret|token|apikey|credential|signature|session|^auth$|^sig$|^key$"
 )
+# Options that are about secrets, and hold none.
+_PLAIN_NAMES: Final = frozenset(("xsrfcookiename", "xsrfheadername", "withxsrftoken", "withcredentials"))
 _NOT_LETTERS: Final = re.compile(r"[^a-z0-9]")
 _USERINFO: Final = re.compile(r"(?<=//)[^/?#]*@")
 _QUERY_PAIR: Final = re.compile(r"(?<=[?&;#])([^=&;#?\s]+)=([^&;#\s]*)")
@@ -23,7 +25,8 @@ _QUERY_PAIR: Final = re.compile(r"(?<=[?&;#])([^=&;#?\s]+)=([^&;#\s]*)")
 
 def is_secret_name(name: str) -> bool:
     """Whether the value that goes by `name` (a header field, a parameter, an option) must not be shown."""
-    return _SECRET_WORDS.search(_NOT_LETTERS.sub("", name.lower())) is not None
+    letters = _NOT_LETTERS.sub("", name.lower())
+    return _SECRET_WORDS.search(letters) is not None and letters not in _PLAIN_NAMES
 
 
 def redact_url(url: str) -> str:

@@ -121,7 +121,7 @@ class ClientBase:
 
         Clients that share an adapter share its connections. An adapter that keeps no such count says nothing but zeros.
         """
-        stats = getattr(self._adapter, "pool_stats", None)
+        stats = getattr(self.defaults.adapter or self._adapter, "pool_stats", None)
         return stats() if stats is not None else PoolStats()
 
     def get_uri(self, config: ConfigInput = None, /, **options: Unpack[CallOptions]) -> str:

@@ -301,6 +301,12 @@ class AtomHTTPCanceledError(AtomHTTPError):
         super().__init__(message, code, **context)
         self.reason = reason
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        build, (kind, message, code, config, state) = super().__reduce__()
+        # Anything can be a reason, and not all of it may leave the process.
+        reason = self.reason if isinstance(self.reason, (str, int, float, TimeoutError)) else None
+        return (build, (kind, message, code, config, {**state, "reason": reason}))
+
 
 AtomHTTPCancelError = AtomHTTPCanceledError
 

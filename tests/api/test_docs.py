@@ -107,6 +107,10 @@ class Api:
             "/slow": self._slow,
             "/flaky": in_turn(503, 503, 200),
             "/report": in_turn(202, 200),
+            "/login": lambda _: Answer(headers=[("Set-Cookie", each) for each in SESSION]),
+            "/account": lambda request: answer(cookies_of(request)),
+            "/cart": lambda _: Answer(headers=[("Set-Cookie", "XSRF-TOKEN=t0k3n; Path=/")]),
+            "/orders": order,
             "/download": lambda _: Answer(status=302, headers=[("Location", f"{self.cdn.url}/file.bin")]),
             **dict.fromkeys(TITLES, lambda request: answer({"id": 1, "title": TITLES[request.path]})),
         }
@@ -117,6 +121,7 @@ class Api:
 
 
 VIDEO = pattern(300_000)
+SESSION = ("session=abc; Path=/; HttpOnly", "theme=dark; Path=/")
 FILES = {"profile.jpg": pattern(2048), "video.mp4": VIDEO}
 
 
@@ -146,6 +151,15 @@ def upload(request: Received) -> Answer:
             file = {"filename": part.filename, "type": part.content_type, "size": len(part.content)}
             shown.append({"name": part.name, **file})
     return answer(shown)
+
+
+def cookies_of(request: Received) -> dict[str, str]:
+    return dict(pair.split("=", 1) for pair in (request.get("Cookie") or "").split("; ") if pair)
+
+
+def order(request: Received) -> Answer:
+    token = request.get("X-XSRF-TOKEN")
+    return Answer(status=201 if token and token == cookies_of(request).get("XSRF-TOKEN") else 403)
 
 
 def stored(request: Received, content: bytes) -> Answer:

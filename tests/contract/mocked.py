@@ -106,6 +106,7 @@ LEFT_OUT_FILES: Final = {
     "test_resolution": "about names, addresses and where connections come from",
     "test_address_guard": "about the addresses that connect() is given",
     "test_pool_stats": "about connections",
+    "test_adapter_options": "about the adapter of the network",
     "test_secrets": "about the errors of a network",
 }
 
@@ -239,6 +240,7 @@ LEFT_OUT: Final[dict[str, dict[str, tuple[str, ...]]]] = {
             "test_the_stream_of_a_call_that_a_response_function_fails_is_closed",
             "test_what_they_raise_passes_through_unwrapped_with_its_own_traceback",
         ),
+        "test_xsrf": ("test_sockets_are_told_apart",),
     },
     "counts connections, or what is left of them": {
         "test_auth": (

@@ -29,6 +29,7 @@ from atomhttp import (
     AtomHTTPOptionError,
     AtomHTTPRedirectError,
     AtomHTTPStatusError,
+    CookieJar,
     Headers,
     Request,
     RequestConfig,
@@ -37,7 +38,6 @@ from atomhttp import (
     merge_config,
 )
 from atomhttp._model import cookies as jar_module
-from atomhttp._model.cookies import CookieJar
 from contract.flavours import Api, collect
 from support.certificates import Certificates
 from support.origin import Answer, Origin, Received
@@ -429,11 +429,14 @@ async def test_the_safe_resend_and_a_retry_of_the_network_take_them_along(api: A
     assert response.request.headers["Cookie"] == "sid=one"
 
 
-async def test_the_safe_resend_does_not_try_one_dead_connection_after_the_other(api: Api, origin: Origin) -> None:
+@pytest.mark.parametrize("by_the_short_way", [True, False])
+async def test_the_safe_resend_does_not_try_one_dead_connection_after_the_other(
+    api: Api, by_the_short_way: bool
+) -> None:
     """It goes out on a new connection, whatever has been added to the request on its way."""
     client = api.client()
     client.cookies.set("sid", "one", url="http://dead.test/")
-    dead = DeadConnections()
+    dead = DeadConnections(by_the_short_way)
     response = await client.get("http://dead.test/", adapter=dead)
     assert response.status == 200
     assert dead.asked == [(False, "sid=one"), (True, "sid=one")]
@@ -452,7 +455,8 @@ async def test_an_error_of_the_network_has_the_request_that_was_sent(api: Api) -
 class DeadConnections:
     """An adapter all of whose idle connections are dead."""
 
-    def __init__(self) -> None:
+    def __init__(self, joins_driver: bool) -> None:
+        self.joins_driver = joins_driver
         self.asked: list[tuple[bool, str]] = []
 
     async def send(self, request: Request) -> AdapterResponse:
@@ -605,38 +609,41 @@ class Subject:
         return CANARY
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
-        True,
-        0,
-        "",
-        f"sid={CANARY}",
-        CANARY.encode(),
-        [("sid", CANARY)],
-        Subject(),
-        {"sid": 5, "token": CANARY},
-        {"sid": None, "token": CANARY},
-        {5: CANARY},
-        {"": CANARY},
-        {"sid": f"{CANARY}\r\nX-Evil: 1"},
-        {"sid": f"{CANARY};admin=1"},
-        {"sid": f"{CANARY}, admin=1"},
-        {"sid": f"{CANARY}\x00"},
-        {"sid": f"{CANARY} x"},
-        {"sid": f"{CANARY}\u00e9"},
-        {f"s=i{CANARY[:2]}": CANARY},
-        {"si d": CANARY},
-        {"s\r\nid": CANARY},
-        {"sid": CANARY * 1000},
-    ],
-    ids=range(21),
+REFUSED: tuple[Any, ...] = (
+    True,
+    0,
+    "",
+    f"sid={CANARY}",
+    CANARY.encode(),
+    [("sid", CANARY)],
+    Subject(),
+    {"sid": 5, "token": CANARY},
+    {"sid": None, "token": CANARY},
+    {5: CANARY},
+    {"": CANARY},
+    {"sid": f"{CANARY}\r\nX-Evil: 1"},
+    {"sid": f"{CANARY};admin=1"},
+    {"sid": f"{CANARY}, admin=1"},
+    {"sid": f"{CANARY}\x00"},
+    {"sid": f"{CANARY} x"},
+    {"sid": f"{CANARY}\u00e9"},
+    {f"s=i{CANARY[:2]}": CANARY},
+    {"si d": CANARY},
+    {"s\r\nid": CANARY},
+    {"sid": CANARY * 1000},
 )
-@pytest.mark.parametrize("where", ["call", "client", "defaults", "config", "interceptor"])
+WHERE = ("call", "client", "defaults", "config", "interceptor")
+
+
+@pytest.mark.parametrize(
+    ("where", "number"),
+    # One check serves all places: a value of each kind shows that it is asked.
+    [(where, number) for where in WHERE for number in (range(len(REFUSED)) if where == "call" else (3, 7, 11))],
+)
 async def test_what_cannot_be_sent_is_refused_where_it_is_given(
-    api: Api, origin: Origin, where: str, value: Any
+    api: Api, origin: Origin, where: str, number: int
 ) -> None:
-    client = api.client(base_url=origin.url)
+    client, value = api.client(base_url=origin.url), REFUSED[number]
 
     def intercept(config: RequestConfig) -> None:
         config.cookies = value
@@ -695,6 +702,7 @@ async def test_a_clients_mapping_needs_a_base_url(api: Api, base: dict[str, Any]
         api.client(cookies={"sid": CANARY}, **base)
     assert caught.value.code == BAD
     assert CANARY not in str(caught.value)
+    assert api.client(cookies={}, **base).cookies == {}, "an empty one belongs to nobody"
 
 
 async def test_the_order_of_the_options_does_not_matter(api: Api, origin: Origin) -> None:
@@ -1032,7 +1040,7 @@ async def test_a_pickled_error_can_be_sent_again_without_its_secrets(api: Api, o
     with pytest.raises(AtomHTTPStatusError) as caught:
         await client.get(f"{origin.url}/status/500", cookies={"sid": CANARY}, xsrfCookieName="other")
     config = pickle.loads(pickle.dumps(caught.value)).config
-    assert (config.cookies, config.xsrf_cookie_name) == (None, "XSRF-TOKEN")
+    assert (config.cookies, config.xsrf_cookie_name) == (None, "other"), "a name is no secret"
     response = await client.request(config, validateStatus=None)
     assert response.status == 500
     assert sent(origin) == [f"sid={CANARY}", None]
@@ -1186,3 +1194,26 @@ async def test_a_limit_that_ends_a_call_leaves_the_jar_usable(api: Api, origin: 
         await client.get(f"{origin.url}/bytes/100")
     await client.get(f"{origin.url}/bytes/5")
     assert sent(origin) == ["sid=one", "sid=one"]
+
+
+@pytest.mark.parametrize("options", [{"maxContentLength": 1}, {"response_type": "stream", "maxContentLength": 1}])
+async def test_a_response_that_is_refused_has_set_its_cookies(
+    api: Api, origin: Origin, options: dict[str, Any]
+) -> None:
+    origin.routes["/big"] = lambda _: Answer(b"too much", headers=[("Set-Cookie", "sid=1")])
+    client = api.client()
+    with pytest.raises(AtomHTTPLimitError):
+        await client.get(f"{origin.url}/big", **options)
+    assert dict(client.cookies) == {"sid": "1"}
+
+
+async def test_a_calls_own_cookies_are_credentials_on_the_way_down_to_http(
+    api: Api, origin: Origin, certificates: Certificates
+) -> None:
+    with Origin(tls=certificates.server_context()) as secure:
+        secure.routes["/down"] = lambda _: Answer(status=302, headers=[("Location", f"{origin.url}/echo")])
+        client = api.client(verify=str(certificates.ca))
+        with pytest.raises(AtomHTTPRedirectError, match="from https to http with credentials"):
+            await client.get(f"{secure.url}/down", cookies={"sid": "1"})
+        assert origin.requests == []
+        assert (await client.get(f"{secure.url}/down")).status == 200

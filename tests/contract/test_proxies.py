@@ -24,12 +24,13 @@ from atomhttp import (
     AtomHTTPOptionError,
     AtomHTTPProxyError,
     AtomHTTPTLSError,
+    DigestAuth,
     HTTPAdapter,
     Proxy,
 )
 from contract.flavours import Api, collect
 from support.certificates import Certificates
-from support.origin import Answer, Origin, pattern
+from support.origin import Answer, Origin, Received, pattern
 from support.peer import Peer, close, expect_head, reset, send
 from support.scripted_proxy import Reply, ScriptedProxy
 from support.socks import SocksServer, socks_address
@@ -38,6 +39,7 @@ KINDS = ("http", "https", "socks5", "socks5h")
 SCHEMES = ("http", "https")
 CANARY = "c4n4ry"
 VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+HAS_IPV6 = Path("/proc/net/if_inet6").exists() and bool(Path("/proc/net/if_inet6").read_text())
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 
 
@@ -234,6 +236,23 @@ async def test_socks_credentials_are_offered_and_used_when_asked_for(api: Api) -
             await api.client(proxy=url_of("socks5", proxy, "%C3%BC:p")).get(f"{origin.url}/echo")
             assert proxy.offered == [b"\x00\x02"]
     assert [each.asked[0].credentials for each in (asks, does_not)] == [("ü", "p"), None]
+
+
+@pytest.mark.skipif(not HAS_IPV6, reason="no IPv6 here")
+async def test_a_proxy_at_an_ipv6_address(api: Api, certificates: Certificates, tls_origin: Origin) -> None:
+    with (
+        ScriptedProxy(host="::1", tls=certificates.server_context()) as https,
+        SocksServer(host="::1") as socks,
+    ):
+        for url in (
+            https.url,
+            {"host": "::1", "port": https.port, "protocol": "https"},
+            f"socks5://[::1]:{socks.port}",
+        ):
+            assert (await api.client(verify=certificates.ca, proxy=url).get(f"{tls_origin.url}/echo")).status == 200
+        assert https.server_names == [None, None]
+    with pytest.raises(AtomHTTPProxyError, match=r"http://\[::1\]:1 cannot be reached"):
+        await api.client(proxy="http://[::1]:1").get("http://127.0.0.1:1/")
 
 
 # Which proxy
@@ -495,6 +514,19 @@ async def test_what_sets_it_late_sets_it_nowhere(api: Api, origin: Origin) -> No
     origin.routes["/away"] = leading_to("/echo")
     await api.client(auth=Flow()).get(f"{origin.url}/echo")
     await api.client(beforeRedirect=lambda *_: {"Proxy-Authorization": CANARY}).get(f"{origin.url}/away")
+    assert {each.get("proxy-authorization") for each in origin.requests} == {None}
+
+
+async def test_an_exchange_with_the_origin_keeps_what_the_proxy_is_told(api: Api, origin: Origin) -> None:
+    def ask(request: Received) -> Answer:
+        challenge = [("WWW-Authenticate", 'Digest realm="r", nonce="n", qop="auth"')]
+        return Answer() if request.get("authorization") else Answer(status=401, headers=challenge)
+
+    origin.routes["/digest"] = ask
+    with ScriptedProxy() as proxy:
+        client = api.client(proxy=proxy.url, auth=DigestAuth("u", "p"), headers={"Proxy-Authorization": CANARY})
+        assert (await client.post(f"{origin.url}/digest", b"x")).status == 200
+        assert [head.get("proxy-authorization") for head in proxy.requests] == [CANARY] * 2
     assert {each.get("proxy-authorization") for each in origin.requests} == {None}
 
 
@@ -1014,10 +1046,9 @@ GIVEN: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("way", GIVEN)
 @pytest.mark.parametrize("kind", KINDS)
 async def test_no_error_shows_who_asked_the_proxy(
-    api: Api, certificates: Certificates, caplog: pytest.LogCaptureFixture, kind: str, way: str
+    api: Api, certificates: Certificates, caplog: pytest.LogCaptureFixture, kind: str
 ) -> None:
     caplog.set_level(logging.DEBUG)
     faults: list[dict[str, Any]] = [{"credentials": ("u", "p")}, {"refusal": 1}, {"instead": {"method": b""}}]
@@ -1027,12 +1058,13 @@ async def test_no_error_shows_who_asked_the_proxy(
     shown = []
     for number, fault in enumerate(faults):
         with proxy_of(kind, certificates, **fault) as proxy:
-            options = {"proxy": GIVEN[way](kind, proxy.port), "headers": {"Proxy-Authorization": CANARY}}
-            verify = certificates.ca if number else True
-            client = api.client(verify=verify, **options)
-            with pytest.raises(AtomHTTPError) as caught:
-                await client.get("https://127.0.0.1:1/")
-            shown += [everything_about(caught.value), repr(client), repr(client.defaults), repr(client.defaults.proxy)]
+            for way in GIVEN.values():
+                options = {"proxy": way(kind, proxy.port), "headers": {"Proxy-Authorization": CANARY}}
+                client = api.client(verify=certificates.ca if number else True, **options)
+                with pytest.raises(AtomHTTPError) as caught:
+                    await client.get("https://127.0.0.1:1/")
+                defaults = client.defaults
+                shown += [everything_about(caught.value), repr(client), repr(defaults), repr(defaults.proxy)]
     assert secrets_in("\n".join(shown) + caplog.text) == []
 
 

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -792,12 +793,21 @@ async def test_a_task_that_outlives_its_refresh_waits_for_the_next(origin: Origi
 def test_between_a_look_and_the_next_a_token_may_come() -> None:
     auth = RefreshingAuth(Source(), "old")
     old = auth._token
-    other, mine = Refresh(), Refresh()
+    other, mine = Refresh(SimpleNamespace(thread=1)), Refresh(SimpleNamespace(thread=1))
     assert auth._begin_or_join(other, old, None) is None
     assert auth._running is other
     auth._end(other, "new")
     assert auth._begin_or_join(mine, old, None) is None
     assert auth._running is None
+
+
+def test_nobody_waits_for_what_their_own_waiting_holds_up() -> None:
+    loop = SimpleNamespace(thread=1)
+    running = Refresh(loop)
+    assert running.can_end_for(loop)
+    assert running.can_end_for(SimpleNamespace(thread=2))
+    # Another loop, or a synchronous client, of the thread that has left the first one in the middle.
+    assert not running.can_end_for(SimpleNamespace(thread=1))
 
 
 # Policies around it

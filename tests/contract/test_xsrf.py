@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from atomhttp import AtomHTTPOptionError, AtomHTTPStatusError, Request, RequestConfig, Response
-from atomhttp._model.cookies import CookieJar
+from atomhttp import AtomHTTPOptionError, AtomHTTPStatusError, CookieJar, Request, RequestConfig, Response
 from contract.flavours import Api, collect
 from support.certificates import Certificates
 from support.origin import Answer, Origin, Received

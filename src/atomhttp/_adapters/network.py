@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import threading
-import warnings
 import weakref
 from collections.abc import Mapping
 from typing import Any, Final
 
 from atomhttp._adapters.base import AdapterResponse
+from atomhttp._model.checks import bad_value
 from atomhttp._model.dialing import Dialing
 from atomhttp._model.headers import Headers
 from atomhttp._model.options import BY_NAME, OPTIONS, check_options
@@ -22,7 +22,7 @@ from atomhttp._net.pool import FOR_EVER, Pool, PoolLimits, PoolStats, closed_err
 from atomhttp._net.reactor import Reactor
 from atomhttp._wire.events import ResponseHead
 from atomhttp._wire.http1_writer import LAST_CHUNK, encode_chunk, encode_fields, encode_request_line
-from atomhttp.errors import AtomHTTPError, AtomHTTPNetworkError, AtomHTTPOptionError, InsecureRequestWarning
+from atomhttp.errors import AtomHTTPError, AtomHTTPNetworkError, AtomHTTPOptionError
 
 # Content up to this size is joined to its head: one write, one packet train.
 JOINED: Final = 256 * 1024
@@ -67,6 +67,9 @@ class HTTPAdapter:
 
     def __init__(self, **options: Any) -> None:
         given = check_options(options, _ADAPTER_OPTIONS, "an HTTPAdapter")
+        if given.get("verify") is False:
+            # It would overrule every client's verify=True, which cannot be told from none.
+            raise bad_value("verify", False, "a path or an SSLContext; False is for a client or a call to say")
         self.limits = PoolLimits()
         self.set_limits({name: given.get(name, BY_NAME[name].default) for name in _LIMITS})
         # What its routes have that the requests' own have not.
@@ -74,8 +77,6 @@ class HTTPAdapter:
         dialing = Dialing(given.get("hosts"), given.get("resolver"), given.get("local_address"))
         if any(item is not None for item in dialing):
             self._ways["dialing"] = dialing
-        if self._ways.get("verify") is False:
-            warnings.warn("certificates are not verified (verify=False)", InsecureRequestWarning, stacklevel=2)
         self.closed = False
         # Requests that found a connection ready, of pools that are gone.
         self._reused = 0
@@ -99,13 +100,14 @@ class HTTPAdapter:
         so_far = PoolStats(reused=self._reused)
         return PoolStats(*map(sum, zip(so_far, *(pool.stats for pool in self.pools), strict=True)))
 
-    def _find_route(self, route: Route) -> Route:
-        """`route` with what was said to this adapter, where the request says nothing."""
-        ways = self._ways
+    def _find_route(self, outline: Outline) -> Route:
+        """The request's route with what was said to this adapter, where the request says nothing."""
+        ways, route = self._ways, outline.route
         changes: dict[str, Any] = {}
         if route.verify is True and "verify" in ways:
             changes["verify"] = ways["verify"]
-        if route.cert is None and "cert" in ways:
+        # No more than a client's own does it follow a redirect to another origin.
+        if route.cert is None and "cert" in ways and not outline.left_home:
             changes["cert"] = ways["cert"]
         if "dialing" in ways:
             own, asked = ways["dialing"], route.dialing or Dialing()
@@ -123,7 +125,7 @@ class HTTPAdapter:
         driver: Driver = request.driver
         outline = request.outline
         pool = self._pools.get(driver.pool_scope) or self._open_pool(driver)
-        route = outline.route if not self._ways else self._find_route(outline.route)
+        route = outline.route if not self._ways else self._find_route(outline)
         call = NetworkResponse(driver, outline.timeout, request.started, request.deadline, outline.target)
         if outline.streaming or not outline.keep_alive:
             call.streaming, call.keep_alive = outline.streaming, outline.keep_alive

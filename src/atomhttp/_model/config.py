@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import os
+import pickle
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -23,6 +24,7 @@ from atomhttp.errors import AtomHTTPOptionError, InsecureRequestWarning
 HEADER_LAYERS: Final = ("common", "get", "head", "post", "put", "patch", "delete", "options", "query")
 _logger = logging.getLogger("atomhttp.request")
 _BODIES: Final = ("data", "json", "form")
+_ESSENTIAL: Final = (*_BODIES, "url", "method", "params", "headers", "meta")
 
 
 class HeaderLayers(Protocol):
@@ -171,7 +173,10 @@ class RequestConfig(_Options):
         return twin
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_restore, (self._state(),))
+        # What belongs to this process (an adapter, an SSLContext, a function without a name) stays in it: the option is
+        # not given then. Without what the call itself says, it would be another call.
+        state = {name: value for name, value in self._state().items() if name in _ESSENTIAL or _can_be_pickled(value)}
+        return (_restore, (state,))
 
     def _state(self) -> dict[str, Any]:
         state = {name: getattr(self, name) for name in self.keys()}
@@ -183,6 +188,14 @@ class RequestConfig(_Options):
             state["_own"] = self.__dict__["_own"]
         # What equals a default matters too where a client's defaults are in it already: they may be others.
         return {**state, "_complete": True} if self.is_complete else state
+
+
+def _can_be_pickled(value: Any) -> bool:
+    try:
+        pickle.dumps(value)
+    except Exception:  # whatever a foreign object's own code raises
+        return False
+    return True
 
 
 def _is_plain(value: Any) -> bool:
@@ -425,11 +438,11 @@ class Defaults(_Options):
         found = jars.get(id(given))
         if found is None:
             base = self.base_url
-            if given is not None and not base:
+            if given and not base:
                 raise AtomHTTPOptionError(
                     "cookies: a mapping belongs to the origin of baseURL, and there is none", "ERR_BAD_OPTION_VALUE"
                 )
-            made = CookieJar() if given is None else CookieJar(given, url=base)
+            made = CookieJar(given, url=base) if given else CookieJar()
             # In one step: another thread may be about to do the same.
             found = jars.setdefault(id(given), _OwnJar(made, base, given))
         return found

@@ -250,6 +250,8 @@ def _field_names(name: str, value: Any) -> tuple[str, ...]:
 
 
 def _adapter(name: str, value: Any) -> Any:
+    if isinstance(value, type):
+        raise bad_value(name, value, f"an adapter, not the class: {value.__name__}()")
     if value is not None and not (callable(getattr(value, "send", None)) and callable(getattr(value, "close", None))):
         raise bad_value(name, value, "an adapter: an object with async send(request) and async close()")
     return value

@@ -158,6 +158,7 @@ class Outline:
         json_encoder, form_serializer, max_body_length: how content is to be encoded.
         auth: an exchange with the server (see `atomhttp.auth`), None when credentials are header fields or missing.
         router: finds the routes of redirects.
+        left_home: whether a redirect has led it to another origin than the caller's.
         cookies: what the call has to do with cookies, None for nothing (`atomhttp._pipeline.cookies`).
         signal: gives the call up when it is aborted.
         retry: when to try again.
@@ -184,6 +185,7 @@ class Outline:
         "json_decoder",
         "json_encoder",
         "keep_alive",
+        "left_home",
         "max_body_length",
         "max_content_length",
         "max_redirects",
@@ -228,6 +230,7 @@ class Outline:
         self.adapter = options["adapter"]
         self.auth: Any = None
         self.router: Any = None
+        self.left_home = False
         self.cookies: Any = None
         self.signal = options["signal"]
         self.max_redirects: int = options["max_redirects"]

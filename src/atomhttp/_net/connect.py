@@ -102,8 +102,10 @@ class _Steps:
             # As with files: what is missing should not cost a connection.
             import_socksio(proxy)
         target = await self._find_target(proxy)
+        # The message has its scheme already.
+        authority = proxy.name.partition("://")[2]
         try:
-            conversation = await self.dial(await self.find_addresses(proxy.host, proxy.port, guarded=False), proxy.name)
+            conversation = await self.dial(await self.find_addresses(proxy.host, proxy.port, guarded=False), authority)
         except AtomHTTPNetworkError as error:
             raise AtomHTTPProxyError(f"the proxy {proxy.name} cannot be reached: {error.message}") from error
         if context is not None:

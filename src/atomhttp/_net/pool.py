@@ -43,6 +43,8 @@ _pools: weakref.WeakSet[Pool] = weakref.WeakSet()
 KEEP_ALIVE_MARGIN: Final = 1.0
 # How many routes' TLS sessions are kept.
 MAX_SESSIONS: Final = 100
+# Seconds after which statistics are taken in the middle of whatever goes on.
+STATS_PATIENCE: Final = 1.0
 # In seconds; a timer wheel has no place for infinity.
 FOR_EVER: Final = 1e9
 
@@ -275,7 +277,10 @@ class Pool:
             connection = kind(stream, self, bucket, self.limits.max_header_size, now)
             connection.expires = now + 1
             connection.reactor = reactor
-            bucket.members.add(connection)
+            with self._lock:
+                # In this order, and at once for whoever counts.
+                bucket.members.add(connection)
+                bucket.members.discard(call)
         finally:
             if self.driver is None:
                 reactor.calls_done()
@@ -359,6 +364,7 @@ class Pool:
                 bucket.idle.remove(connection)
             if connection in bucket.members:
                 self._reused += max(0, connection.served - 1)
+                bucket.members.discard(connection)
             if session is not None:
                 # The newest last: a ticket is good for hours, and the oldest goes first.
                 self._sessions.pop(bucket.route, None)
@@ -546,9 +552,15 @@ class Pool:
     @property
     def stats(self) -> PoolStats:
         """How its connections are doing."""
-        buckets = list(self._buckets.values())
-        reused = self._reused + sum(max(0, item.served - 1) for item in self.connections)
-        return PoolStats(self.open_count, self.idle_count, sum(len(bucket.waiting) for bucket in buckets), reused)
+        # Not for ever: a handler of the system's signals may ask in the middle of this very thread's bookkeeping.
+        locked = self._lock.acquire(timeout=STATS_PATIENCE)
+        try:
+            waiting = sum(len(bucket.waiting) for bucket in list(self._buckets.values()))
+            reused = self._reused + sum(max(0, item.served - 1) for item in self.connections)
+            return PoolStats(self.open_count, self.idle_count, waiting, reused)
+        finally:
+            if locked:
+                self._lock.release()
 
     @property
     def open_count(self) -> int:

@@ -39,6 +39,9 @@ class Home(NamedTuple):
     place: Place
     pairs: frozenset[str]
 
+    def __repr__(self) -> str:
+        return f"<Home of {len(self.pairs)} cookies: {self.place}>"
+
 
 class Cookies(NamedTuple):
     """What a call has to do with cookies.
@@ -105,7 +108,10 @@ class Cookies(NamedTuple):
 
 
 class CookieCarrier:
-    """Sends the requests of one call with the cookies that belong to them, and keeps those that come back.
+    """Sends the requests of one call with the cookies that belong to them.
+
+    Those that come back are kept as soon as their response is there (`Exchange.receive`), whatever becomes of its
+    content.
 
     Once a redirect has left the origin that the call named, the call's own cookies and the token stay at home for good:
     where another origin leads back to theirs, it is the other that chose what to ask for (CVE-2024-45336).
@@ -120,9 +126,7 @@ class CookieCarrier:
     async def send(self, request: Request) -> Response[Any]:
         """See `Send`."""
         cookies = self._cookies = self._cookies.narrowed(request.target)
-        response = await self._send(cookies.add_to(request))
-        cookies.keep(response, request.target)
-        return response
+        return await self._send(cookies.add_to(request))
 
 
 def find_token(cookies: str, name: str) -> str:

@@ -231,8 +231,6 @@ async def _run_chain(
             request.fresh = True
         first = None
         if raw is not None and sent is not None:
-            if outline.cookies is not None:
-                outline.cookies.keep(raw, sent.target)
             first = await exchange.receive(raw, sent, request.started)
         response = await follow_redirects(send, exchange, driver, request, first)
         response.attempts = exchange.attempts

@@ -84,6 +84,9 @@ class Exchange:
 
     async def receive(self, raw: AdapterResponse, request: Request, began: float) -> Response[Any]:
         """The response that the adapter has brought for `request`."""
+        cookies = request.outline.cookies
+        if cookies is not None:
+            cookies.keep(raw, request.target)
         try:
             response = await self._take_in(raw, request)
         except AtomHTTPError as error:

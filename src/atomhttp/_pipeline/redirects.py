@@ -89,7 +89,14 @@ async def _next_request(request: Request, response: Response[Any], driver: Any) 
     route = outline.route
     if not goes_home:
         route = outline.router.follow(route, target, request.config)
-    outline = outline.derive(block, method=method, target=target, route=route, auth=outline.auth if goes_home else None)
+    outline = outline.derive(
+        block,
+        method=method,
+        target=target,
+        route=route,
+        auth=outline.auth if goes_home else None,
+        left_home=outline.left_home or not goes_home,
+    )
     hop = request.derive(outline, driver.now())
     if drops_content:
         hop.body, hop.has_body, hop.content_type = b"", False, None
@@ -121,8 +128,11 @@ def _redirect_method(method: str, status: int) -> tuple[str, bool]:
 def _check_downgrade(request: Request, target: Target, drops_content: bool) -> None:
     if request.target.scheme != "https" or target.scheme == "https" or request.config.allow_insecure_redirect:
         return
-    credentials = request.outline.auth is not None or any(
-        is_secret_name(name) for name, _ in request.outline.block.fields
+    cookies = request.outline.cookies
+    credentials = (
+        request.outline.auth is not None
+        or any(is_secret_name(name) for name, _ in request.outline.block.fields)
+        or (cookies is not None and bool(cookies.given))
     )
     if credentials or (request.has_body and not drops_content):
         what = "credentials" if credentials else "a body"
@@ -154,6 +164,11 @@ def _split_fields(
             stripped["auth"] = "auth"
         if request.outline.block.host not in (None, request.target.authority):
             stripped["host"] = "Host"
+        if request.outline.route.cert is not None:
+            stripped["cert"] = "cert"
+        cookies = request.outline.cookies
+        if cookies is not None and cookies.given and cookies.place == place(request.target):
+            stripped.setdefault("cookie", "Cookie")
     return kept, tuple(stripped.values())
 
 

@@ -54,10 +54,10 @@ class Router:
     def follow(self, route: Route, target: Target, options: Mapping[str, Any]) -> Route:
         """The route of a redirect to another origin: neither a unix socket nor a client certificate goes along."""
         proxy = self._choose_proxy(target, options)
-        if proxy is not None and route.proxy is not None:
+        last = route.proxy
+        if proxy is not None and last is not None and proxy == last.with_authorization(proxy.authorization):
             # The same one, and the same account there: the caller's own Proxy-Authorization, if there was one, goes on.
-            if proxy == route.proxy.with_authorization(proxy.authorization):
-                proxy = route.proxy
+            proxy = last
         return route._replace(
             scheme=target.scheme, host=target.host, port=target.port, socket_path=None, cert=None, proxy=proxy
         )

@@ -22,7 +22,8 @@ from atomhttp.auth.credentials import bad_value, check_text, check_token
 from atomhttp.errors import AtomHTTPCanceledError
 
 # For moments only, so one for all: a fork has one to renew.
-_lock = threading.Lock()
+# Not a plain one: the garbage collector may close a forgotten call's coroutine, whose end takes it, at any line.
+_lock = threading.RLock()
 
 
 class Token(NamedTuple):
@@ -35,10 +36,16 @@ class Token(NamedTuple):
 class Refresh:
     """A call of the caller's function, under way: who waits for its end, and the process that makes it."""
 
-    def __init__(self) -> None:
-        self.process = os.getpid()
+    def __init__(self, driver: Any) -> None:
+        self._process = os.getpid()
+        self._driver = driver
+        self._thread = driver.thread
         # In order; a dict, so that leaving does not look through all.
         self._waiting: dict[Wait, None] = {}
+
+    def can_end_for(self, driver: Any) -> bool:
+        """Whether it goes on while `driver` waits: not in another process, nor in a loop that its thread has left."""
+        return self._process == os.getpid() and (self._driver is driver or self._thread != driver.thread)
 
     def join(self, driver: Any) -> Wait:
         """A new place among those who wait. Called with the lock."""
@@ -177,7 +184,7 @@ class RefreshingAuth:
 
     async def renew(self, old: Token, driver: Any, due: float | None) -> Token:
         """A later token than `old`: there is one, or somebody is getting one, or this call gets it."""
-        mine = Refresh()
+        mine = Refresh(driver)
         try:
             while self._token.number == old.number:
                 wait = self._begin_or_join(mine, old, driver)
@@ -195,8 +202,12 @@ class RefreshingAuth:
             if self._token.number != old.number:
                 return None
             running = self._running
-            if running is not None and running.process == mine.process:
-                return running.join(driver)
+            if running is not None and running.can_end_for(driver):
+                wait = running.join(driver)
+                if self._running is not running:
+                    # It has ended in between: the garbage collector has closed the call that made it.
+                    running.wake_all(None)
+                return wait
             self._running = mine
             return None
 
@@ -277,7 +288,7 @@ def _name(function: Any) -> str:
 
 def _forget_after_fork() -> None:
     global _lock  # another thread of the parent may have held it
-    _lock = threading.Lock()
+    _lock = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):

@@ -31,7 +31,7 @@ def test_a_controller_aborts_its_signal_once() -> None:
     controller.abort("first")
     controller.abort("second")
     assert (signal.aborted, signal.reason) == (True, "first")
-    with pytest.raises(AtomHTTPCanceledError, match="^canceled: first$"):
+    with pytest.raises(AtomHTTPCanceledError, match=r"^canceled: first$"):
         signal.throw_if_aborted()
 
 
@@ -117,27 +117,32 @@ def test_a_listener_may_add_remove_and_abort() -> None:
     assert signal.reason == "once"
 
 
+def listen_and_abort_together() -> tuple[AbortController, list[int]]:
+    """Two threads add twenty listeners each while two others abort."""
+    controller, called, barrier = AbortController(), list[int](), threading.Barrier(4)
+
+    def listen() -> None:
+        barrier.wait()
+        for number in range(20):
+            controller.signal.add_listener(lambda number=number: called.append(number))  # type: ignore[misc]  # bound early
+
+    def abort(reason: str) -> None:
+        barrier.wait()
+        controller.abort(reason)
+
+    threads = [threading.Thread(target=listen) for _ in range(2)]
+    threads += [threading.Thread(target=abort, args=[reason]) for reason in ("one", "other")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return controller, called
+
+
 def test_threads_that_abort_and_listen_at_once() -> None:
     """Every listener is called exactly once, whoever is first."""
     for _ in range(200):
-        controller, called = AbortController(), list[int]()
-        barrier = threading.Barrier(4)
-
-        def listen(controller: AbortController = controller, called: list[int] = called) -> None:
-            barrier.wait()
-            for number in range(20):
-                controller.signal.add_listener(lambda number=number: called.append(number))  # type: ignore[misc]  # bound early
-
-        def abort(reason: str, controller: AbortController = controller) -> None:
-            barrier.wait()
-            controller.abort(reason)
-
-        threads = [threading.Thread(target=listen) for _ in range(2)]
-        threads += [threading.Thread(target=abort, args=[reason]) for reason in ("one", "other")]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        controller, called = listen_and_abort_together()
         assert sorted(called) == sorted([*range(20)] * 2)
         assert controller.signal.reason in ("one", "other")
         assert listeners(controller.signal) == 0
@@ -286,7 +291,7 @@ def test_any_is_not_kept_alive_by_its_sources() -> None:
 
 @pytest.mark.parametrize("value", [None, 1, AbortSignal(), [1], [None], [AbortController()], "ab"], ids=described)
 def test_wrong_signals_for_any(value: Any) -> None:
-    with pytest.raises(AtomHTTPOptionError, match="^signals: expected") as caught:
+    with pytest.raises(AtomHTTPOptionError, match=r"^signals: expected") as caught:
         AbortSignal.any(value)
     assert caught.value.code == "ERR_BAD_OPTION_VALUE"
 

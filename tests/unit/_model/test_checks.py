@@ -32,7 +32,7 @@ def test_flags(value: bool) -> None:
 
 @pytest.mark.parametrize("value", [0, 1, "True", None, [], 1.0], ids=described)
 def test_what_is_no_flag(value: Any) -> None:
-    with pytest.raises(AtomHTTPOptionError, match="^x: expected True or False, got"):
+    with pytest.raises(AtomHTTPOptionError, match=r"^x: expected True or False, got"):
         check_flag("x", value)
 
 
@@ -43,7 +43,7 @@ def test_counts(value: int) -> None:
 
 @pytest.mark.parametrize("value", [-1, True, False, 1.0, "1", None, float("inf")], ids=described)
 def test_what_is_no_count(value: Any) -> None:
-    with pytest.raises(AtomHTTPOptionError, match="^x: expected a whole number, 0 or more, got"):
+    with pytest.raises(AtomHTTPOptionError, match=r"^x: expected a whole number, 0 or more, got"):
         check_count("x", value)
 
 
@@ -62,7 +62,7 @@ def test_seconds(value: Any, seconds: float) -> None:
     ids=lambda value: described(value)[:30],
 )
 def test_what_are_no_seconds(value: Any) -> None:
-    with pytest.raises(AtomHTTPOptionError, match="^x: expected seconds, 0 or more, or a timedelta, got"):
+    with pytest.raises(AtomHTTPOptionError, match=r"^x: expected seconds, 0 or more, or a timedelta, got"):
         check_seconds("x", value)
 
 
@@ -71,7 +71,7 @@ def test_callables() -> None:
     for value in (len, lambda: None, type, test_callables):
         assert check_callable("x", value) is value
     for wrong in (1, "len", [len], ()):
-        with pytest.raises(AtomHTTPOptionError, match="^x: expected a callable or None, got"):
+        with pytest.raises(AtomHTTPOptionError, match=r"^x: expected a callable or None, got"):
             check_callable("x", wrong)
 
 

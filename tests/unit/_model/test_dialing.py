@@ -68,7 +68,7 @@ def test_addresses(given: Any, kept: Any) -> None:
     ids=described,
 )
 def test_wrong_tables(value: Any) -> None:
-    with pytest.raises(AtomHTTPOptionError, match="^hosts") as caught:
+    with pytest.raises(AtomHTTPOptionError, match=r"^hosts") as caught:
         check_hosts("hosts", value)
     assert caught.value.code == "ERR_BAD_OPTION_VALUE"
     assert "expected" in str(caught.value)
@@ -133,7 +133,7 @@ def test_local_addresses(given: Any, kept: Any) -> None:
     ids=described,
 )
 def test_wrong_local_addresses(value: Any) -> None:
-    with pytest.raises(AtomHTTPOptionError, match="^localAddress: expected an IP address") as caught:
+    with pytest.raises(AtomHTTPOptionError, match=r"^localAddress: expected an IP address") as caught:
         check_local_address("localAddress", value)
     assert caught.value.code == "ERR_BAD_OPTION_VALUE"
 
