@@ -1,4 +1,0 @@
-"""What the tests against the network share."""
-
-from __future__ import annotations
-
