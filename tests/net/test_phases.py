@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from atomhttp import AtomHTTP, AtomHTTPTimeoutError, SyncAtomHTTP, Timeout
+from atomhttp import AtomHTTP, AtomHTTPNetworkError, AtomHTTPTimeoutError, SyncAtomHTTP, Timeout
 from support.clock import VirtualClockLoop
 from support.origin import Origin, pattern
 from support.peer import Conversation, Peer, drain, expect, expect_head, hold, send
@@ -213,6 +213,9 @@ def in_the_pool(client: Any, stack: contextlib.ExitStack) -> tuple[str, dict[str
 
 def in_a_handshake(client: Any, stack: contextlib.ExitStack) -> tuple[str, dict[str, Any]]:
     peer = stack.enter_context(Peer([expect(5), hold()], repeat=True))
+    with contextlib.suppress(AtomHTTPNetworkError):
+        # The first context of a process takes its time, which is of no interest here.
+        client.get("https://127.0.0.1:1/")
     return f"https://127.0.0.1:{peer.port}/", {}
 
 
@@ -251,7 +254,8 @@ def client() -> Iterator[SyncAtomHTTP]:
 @pytest.mark.parametrize("kind", ["phase", "total"])
 def test_by_the_real_clock(client: SyncAtomHTTP, stage: str, kind: str) -> None:
     phase, name, enter = STAGES[stage]
-    limit = 0.1
+    # The total runs from the start: there has to be time left when the phase is reached, on a busy machine too.
+    limit = 0.1 if kind == "phase" else 0.3
     timeout = Timeout(**{name: limit}) if kind == "phase" else Timeout(limit)
     with contextlib.ExitStack() as stack:
         url, options = enter(client, stack)
