@@ -20,7 +20,7 @@ from atomhttp._assembly import (
 from atomhttp._model.config import Defaults, RequestConfig, merge_option
 from atomhttp._model.cookies import CookieJar
 from atomhttp._model.headers import Headers
-from atomhttp._model.options import BY_NAME, CLIENT_OPTIONS, check_options
+from atomhttp._model.options import BY_NAME, CLIENT_OPTIONS, ELSEWHERE, check_options
 from atomhttp._pipeline.content import ContentReader
 from atomhttp._pipeline.dispatch import dispatch
 from atomhttp._pipeline.interceptors import InterceptorManager
@@ -136,6 +136,9 @@ class ClientBase:
     def __setattr__(self, name: str, value: Any) -> None:
         if name in BY_NAME:
             raise AttributeError(f"a client has no {name!r}; did you mean client.defaults.{name}?")
+        if name in ELSEWHERE and type(self).__module__.partition(".")[0] == "atomhttp":
+            # A habit from another library, and without effect here. A subclass may call its own things what it likes.
+            raise AttributeError(f"a client has no {name!r}; did you mean {ELSEWHERE[name]}? (client.defaults)")
         object.__setattr__(self, name, value)
 
     def __repr__(self) -> str:

@@ -699,10 +699,13 @@ async def test_an_unexpected_request_says_what_was_registered_and_why_it_does_no
         ({"url": re.compile("y$")}, "the URL does not match"),
         ({"url": "/x", "params": {"a": 1, "b": 2}}, "the parameter 'b' is missing"),
         ({"url": "/x", "match_headers": {"X-A": "1"}}, "the header 'X-A' is missing"),
-        ({"url": "/x", "match_headers": {"Authorization": "Basic x"}}, "the header 'Authorization' is '[redacted]'"),
+        (
+            {"url": "/x", "match_headers": {"Authorization": "Basic x"}},
+            "the header 'Authorization' is not what was expected",
+        ),
         (
             {"url": "/x", "match_headers": {"X-Token": "2"}},
-            "the header 'X-Token' is '[redacted]', expected '[redacted]'",
+            "the header 'X-Token' is not what was expected",
         ),
         (
             {"url": "/x", "match_headers": {"X-Id": re.compile("2")}},

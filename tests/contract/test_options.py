@@ -346,3 +346,19 @@ async def test_a_call_changes_no_defaults(api: Api, origin: Origin) -> None:
 def test_paths_may_be_str_or_path() -> None:
     assert RequestConfig(socketPath=Path("/run/x")).socket_path == "/run/x"
     assert RequestConfig(cert="a.pem").cert == ("a.pem",)
+
+
+@pytest.mark.parametrize("name", ["proxies", "allow_redirects", "event_hooks"])
+async def test_a_client_has_no_attributes_of_other_libraries(client: Any, name: str) -> None:
+    with pytest.raises(AttributeError, match=f"a client has no '{name}'; did you mean"):
+        setattr(getattr(client, "real", client), name, {})
+
+
+async def test_a_subclass_calls_its_own_things_what_it_likes(api: Api) -> None:
+    class Mine(api.client_class):  # type: ignore[misc, name-defined]  # either client
+        pass
+
+    made = Mine()
+    made.limits = 5
+    assert made.limits == 5
+    api.keep(made)

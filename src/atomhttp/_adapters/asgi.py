@@ -24,6 +24,7 @@ from urllib.parse import unquote_to_bytes
 
 from atomhttp._adapters.base import AdapterResponse, LocalResponse
 from atomhttp._adapters.network import build_head, closed_stream_error
+from atomhttp._model.checks import check_flag
 from atomhttp._model.headers import Headers
 from atomhttp._model.request import Request
 from atomhttp._net.call import Call
@@ -86,6 +87,8 @@ class ASGIAdapter:
             kind = "WSGI application" if hasattr(app, "wsgi_app") else type(app).__name__
             message = f"ASGIAdapter: app: expected an ASGI application, got a {kind}"
             raise AtomHTTPOptionError(message, "ERR_BAD_OPTION_VALUE")
+        check_flag("ASGIAdapter: lifespan", lifespan)
+        check_flag("ASGIAdapter: raise_app_exceptions", raise_app_exceptions)
         self.app = app
         self.raise_app_exceptions = raise_app_exceptions
         self._lifespan = lifespan

@@ -17,6 +17,7 @@ from atomhttp._adapters.mock_matcher import Matcher, bad_mock
 from atomhttp._adapters.mock_reply import MockContent, Reply, read_replies
 from atomhttp._adapters.mock_request import MockRequest
 from atomhttp._adapters.network import HTTPAdapter, build_head
+from atomhttp._model.checks import check_flag
 from atomhttp._model.headers import Headers
 from atomhttp._model.request import Request
 from atomhttp._net.call import Call
@@ -220,7 +221,7 @@ class MockAdapter:
                 f"MockAdapter: passthrough: expected an adapter, got {type(passthrough).__name__}",
                 "ERR_BAD_OPTION_VALUE",
             )
-        self._strict = strict
+        self._strict = check_flag("MockAdapter: strict", strict)
         self._passthrough = passthrough
         self._lock = threading.Lock()
         self._closed = False

@@ -77,6 +77,8 @@ class Matcher:
                 if request.headers.get_all(name) != [_text_of(item) for item in expected]:
                     return f"the header {name!r} is {_shown(name, value)}, expected {_shown(name, expected)}"
             elif not _value_matches(expected, value):
+                if is_secret_name(name):
+                    return f"the header {name!r} is not what was expected"
                 return f"the header {name!r} is {_shown(name, value)}, expected {_shown(name, expected)}"
         return ""
 
@@ -185,11 +187,14 @@ def _glob(text: str, separator: str = "/") -> re.Pattern[str]:
 
 # Reading the arguments
 
+# RFC 9110 section 9.1. A path is none, and a forgotten method would match nothing for ever.
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+
 
 def _read_method(method: Any) -> str:
     if method is None:
         return ANY
-    if not isinstance(method, str) or not method:
+    if not isinstance(method, str) or _TOKEN.fullmatch(method) is None:
         raise bad_mock("method", f"expected a method, '*' or None, got {method!r}")
     return method.upper()
 

@@ -112,7 +112,7 @@ def allows(guard: AddressGuard, address: str, port: int, host: str) -> bool:
         host: the name that led to the address, or the address.
 
     Raises:
-        AtomHTTPOptionError: ERR_BAD_OPTION_VALUE: the callable returned something to be awaited.
+        AtomHTTPOptionError: ERR_BAD_OPTION_VALUE: the callable returned something that is true without being True.
     """
     if guard is None:
         return True
@@ -132,6 +132,9 @@ def allows(guard: AddressGuard, address: str, port: int, host: str) -> bool:
         if inspect.iscoroutine(verdict):
             verdict.close()
         raise _bad("addressGuard", "a callable that returns True or False, got something to be awaited")
+    if verdict and verdict is not True:
+        # A word, a list or a generator is true, whatever it was meant to say.
+        raise _bad("addressGuard", f"a callable that returns True or False, got {type(verdict).__name__}")
     return bool(verdict)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from time import time
-from typing import Any, Final, TypeVar, overload
+from typing import Any, Final, NoReturn, TypeVar, overload
 
 from atomhttp._model.checks import bad_value, check_flag
 from atomhttp._model.cookie import (
@@ -156,6 +156,18 @@ class CookieJar(Mapping[str, str]):
         ]
 
     # Changing
+
+    def __setitem__(self, name: str, value: str) -> NoReturn:
+        raise TypeError(f"whose is it? use set({name!r}, value, url=…), or domain=…")
+
+    def __delitem__(self, name: str) -> None:
+        """Removes every cookie with that name."""
+        if not self.delete(name):
+            raise KeyError(name)
+
+    def update(self, *arguments: object, **cookies: object) -> NoReturn:
+        """Not here: a cookie belongs to somebody, and names and values do not say to whom."""
+        raise TypeError("whose are they? use set(name, value, url=…) for each, or the option cookies={…}")
 
     def set(  # noqa: PLR0913  # a cookie has that many attributes
         self,

@@ -78,8 +78,8 @@ def check_hosts(name: str, value: Any) -> HostTable | None:
 
 def _ascii(name: str, host: str) -> str:
     """The name as a URL's host is spelt."""
-    if any(char in host for char in "/:@?#[]"):
-        raise bad_value(name, host, "plain host names as keys, without scheme or port")
+    if any(char in host for char in "/:@?#[]*"):
+        raise bad_value(name, host, "plain host names as keys, without scheme, port or *")
     try:
         found = parse_url(f"http://{host}/").host.rstrip(".")
     except AtomHTTPURLError as error:

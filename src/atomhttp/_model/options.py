@@ -560,7 +560,7 @@ CALL_OPTIONS: Final = {spelling: option for spelling, option in BY_NAME.items() 
 CLIENT_OPTIONS: Final = {spelling: option for spelling, option in BY_NAME.items() if option.scope != "call"}
 
 # What the same thing is called elsewhere.
-_ELSEWHERE: Final = {
+ELSEWHERE: Final = {
     "allow_redirects": "maxRedirects",
     "follow_redirects": "maxRedirects",
     "max_redirect": "maxRedirects",
@@ -582,6 +582,16 @@ _ELSEWHERE: Final = {
     "transport": "adapter",
     "payload": "data",
     "form_data": "FormData (data=form)",
+    "mounts": "proxy or adapter",
+    "connector": "adapter",
+    "app": "adapter=ASGIAdapter(app)",
+    "ca_certs": "verify",
+    "ssl_context": "verify",
+    "max_tries": "retryConfig",
+    "event_hooks": "client.interceptors",
+    "pool_size": "maxConnections",
+    "pool_maxsize": "maxConnections",
+    "abort": "signal",
     "cookie": "cookies",
     "cookie_jar": "cookies",
     "jar": "cookies",
@@ -614,7 +624,7 @@ def find_option(name: object, table: Mapping[str, Option], where: str) -> Option
     if known is not None:
         place = "a client (constructor or defaults)" if known.scope == "client" else "a call"
         raise AtomHTTPOptionError(f"{name}: belongs to {place}, not to {where}", "ERR_BAD_OPTION")
-    hint = _ELSEWHERE.get(str(name))
+    hint = ELSEWHERE.get(str(name))
     if hint is None:
         from difflib import get_close_matches  # only a mistake needs it
 

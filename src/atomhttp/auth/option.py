@@ -23,10 +23,11 @@ def check_auth(name: str, value: Any) -> Any:
         return BasicAuth(value["username"], value["password"])
     if not isinstance(value, type) and (hasattr(value, "auth_flow") or hasattr(value, "get_header") or callable(value)):
         return value
-    kind = value.__name__ if isinstance(value, type) else type(value).__name__
+    kind = f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
     raise bad_value(
-        f"{name}: expected BasicAuth, BearerAuth, DigestAuth, (username, password), {{'username': …, 'password': …}}, "
-        f"an object with auth_flow(request), or a callable, got {'the class ' if isinstance(value, type) else ''}{kind}"
+        f"{name}: expected BasicAuth, BearerAuth, DigestAuth, RefreshingAuth, NetrcAuth, (username, password), "
+        "{'username': …, 'password': …}, an object with auth_flow(request) or get_header(), or a callable; "
+        f"got {kind}"
     )
 
 

@@ -8,6 +8,7 @@ from unittest.mock import ANY
 
 import pytest
 
+from atomhttp import AtomHTTPOptionError, MockAdapter, SyncAtomHTTP
 from atomhttp._adapters.mock_matcher import SHOWN, Matcher, UrlMatcher, find_difference
 
 
@@ -76,3 +77,18 @@ def test_a_matcher_is_shown_with_its_conditions() -> None:
         "POST /x with params={'a': ['1']}, "
         "match_headers={'Authorization': '[redacted]', 'X-A': re.compile('1')}, match_data={'password': '[redacted]'}"
     )
+
+
+@pytest.mark.parametrize("method", ["/users", "", "GET ", 5])
+def test_what_is_no_method_is_refused(method: Any) -> None:
+    with pytest.raises(AtomHTTPOptionError, match="method: expected a method"):
+        MockAdapter().on(method, "/users")
+
+
+def test_a_secret_that_differs_is_not_shown() -> None:
+    adapter = MockAdapter()
+    adapter.on("GET", "/", match_headers={"Authorization": "Bearer right"})
+    with SyncAtomHTTP(adapter=adapter) as client, pytest.raises(AssertionError) as caught:
+        client.get("http://a.test/", headers={"Authorization": "Bearer wrong"})
+    assert "the header 'Authorization' is not what was expected" in str(caught.value)
+    assert "wrong" not in str(caught.value)

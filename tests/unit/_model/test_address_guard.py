@@ -169,10 +169,16 @@ def test_a_callable_gets_as_much_as_it_asks_for() -> None:
 
 @pytest.mark.parametrize(
     ("verdict", "allowed"),
-    [(True, True), (False, False), (None, False), (1, True), (0, False), ("", False), ([1], True)],
+    [(True, True), (False, False), (None, False), (0, False), ("", False)],
 )
-def test_the_verdict_is_read_as_a_bool(verdict: object, allowed: bool) -> None:
+def test_what_is_not_true_refuses(verdict: object, allowed: bool) -> None:
     assert allows(lambda address: verdict, "8.8.8.8", 443, "host.test") is allowed
+
+
+@pytest.mark.parametrize("verdict", ["no", 1, [1], (False,)])
+def test_nothing_is_allowed_by_what_is_only_like_true(verdict: object) -> None:
+    with pytest.raises(AtomHTTPOptionError, match="addressGuard: expected a callable that returns True or False, got"):
+        allows(lambda address: verdict, "8.8.8.8", 443, "host.test")
 
 
 def test_a_callable_sees_what_is_connected_to() -> None:

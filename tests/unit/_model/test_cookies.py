@@ -852,3 +852,15 @@ def test_a_signal_handler_or_finalizer_may_read_the_jar_at_any_moment() -> None:
     assert {sent for sent, _ in seen} == {"", "a=1", "a=2", "a=2; c=1", "a=2; c=1; d=1", "c=1"}
     assert (jar.is_empty, jar._store.domains, jar._store._secure, jar._store.count) == (True, {}, {}, 0)
     assert dict(copied) == {"a": "2", "c": "1"}
+
+
+def test_habits_from_elsewhere_are_led_on() -> None:
+    jar = CookieJar({"a": "1"}, url="https://a.test/")
+    with pytest.raises(TypeError, match=r"set\('b', value, url="):
+        jar["b"] = "2"
+    with pytest.raises(TypeError, match="set"):
+        jar.update({"b": "2"})
+    del jar["a"]
+    assert dict(jar) == {}
+    with pytest.raises(KeyError):
+        del jar["a"]
