@@ -12,19 +12,24 @@ from contract.flavours import FLAVOURS, Api
 from contract.mocked import SETS, reason_to_leave_out
 from support.origin import Answer, Origin, Received
 
-# Policies stand above the drivers and know no event loop: a second one would run the same lines once more.
+# Policies, and what is said to a proxy, stand above the drivers and know no event loop: a second one would run the same
+# lines once more.
 ABOVE_THE_LOOPS = frozenset(
     (
+        "test_address_guard",
         "test_auth",
         "test_cookies",
-        "test_netrc_auth",
         "test_digest_auth",
         "test_interceptors",
         "test_limits",
         "test_mock_adapter",
+        "test_netrc_auth",
         "test_part_two",
+        "test_pool_stats",
+        "test_proxies",
         "test_redirect_leaks",
         "test_redirects",
+        "test_resolution",
         "test_retry",
         "test_transformers",
         "test_xsrf",

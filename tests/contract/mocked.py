@@ -21,7 +21,7 @@ from support.origin import CHUNK, Answer, Origin, Received
 NETWORK_FIXTURES: Final = ("certificates", "nginx", "tls_origin")
 # As many parameter sets of a test are run here: the other flavours go through all of them, and what can be lost between
 # a policy and an adapter is lost for the first.
-SETS: Final = 2
+SETS: Final = 1
 
 
 def mock_of_origins() -> MockAdapter:
