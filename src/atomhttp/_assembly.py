@@ -50,4 +50,4 @@ def build_adapter(defaults: Defaults) -> HTTPAdapter:
 
 def configure_adapter(adapter: HTTPAdapter, defaults: Defaults) -> None:
     """Applies limits that have changed; connections there are stay."""
-    adapter.set_limits(defaults)  # type: ignore[arg-type]  # read by item, as a mapping is
+    adapter.set_limits(defaults)

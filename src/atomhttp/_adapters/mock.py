@@ -414,16 +414,13 @@ class MockAdapter:
         For code that makes its own clients. Clients with another `adapter` are left alone; of several, the innermost
         answers.
         """
-        before = HTTPAdapter.send
+        from unittest.mock import patch  # only who intercepts has to load it
 
         async def send(_adapter: HTTPAdapter, request: Request) -> AdapterResponse:
             return await self.send(request)
 
-        HTTPAdapter.send = send  # type: ignore[method-assign,assignment]  # what this is for
-        try:
+        with patch.object(HTTPAdapter, "send", send):
             yield self
-        finally:
-            HTTPAdapter.send = before  # type: ignore[method-assign]  # what it was
 
     # Asserting
 

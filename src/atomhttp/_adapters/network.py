@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from atomhttp._adapters.base import AdapterResponse
 from atomhttp._model.checks import bad_value
@@ -49,6 +48,12 @@ _LIMITS: Final = (
 _WANTS_LENGTH: Final = frozenset(("POST", "PUT", "PATCH"))
 
 
+class OptionValues(Protocol):
+    """Options by item: a mapping, or a client's defaults."""
+
+    def __getitem__(self, name: str, /) -> Any: ...
+
+
 class HTTPAdapter:
     """The network. Give one to several clients to have them share connections.
 
@@ -84,7 +89,7 @@ class HTTPAdapter:
         self._pools: dict[Any, Pool] = {}
         self._finalizer = weakref.finalize(self, _release_pools, self._pools)
 
-    def set_limits(self, options: Mapping[str, Any]) -> None:
+    def set_limits(self, options: OptionValues) -> None:
         """Applies limits that have changed; connections there are stay."""
         limits = self.limits
         limits.connections = options["max_connections"]
