@@ -12,11 +12,16 @@ the ``with`` block (``hold()`` is released there), or when a connection came tha
 
 from __future__ import annotations
 
+import fcntl
 import io
+import select
 import socket
 import ssl
 import struct
+import sys
+import termios
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -242,11 +247,15 @@ def close(*, notify: bool = True) -> Step:
     return close
 
 
-def end() -> Step:
-    """Send FIN but keep reading: the polite end of an answer while the client still uploads. `drain()` comes next."""
+def end(*, notify: bool = True) -> Step:
+    """Send FIN but keep reading: the polite end of an answer while the client still uploads. `drain()` comes next.
+
+    `notify=False` leaves the close_notify out, which over TLS is a truncation.
+    """
 
     def end(on: Conversation) -> None:
-        send_close_notify(on.socket)
+        if notify:
+            send_close_notify(on.socket)
         socket.socket.shutdown(on.socket, socket.SHUT_WR)
         on.socket.settimeout(PATIENCE)
 
@@ -254,13 +263,25 @@ def end() -> Step:
 
 
 def reset() -> Step:
-    """Close with RST."""
+    """Close with RST, when all that was sent has arrived: RST throws away what is still on its way."""
 
     def reset(on: Conversation) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while _unacknowledged(on.socket) and time.monotonic() < deadline:
+            time.sleep(0.001)  # the kernel gives no other sign
         on.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         on.socket.close()
 
     return reset
+
+
+def _unacknowledged(connection: socket.socket) -> int:
+    """How many bytes the other side's kernel has not got yet, and still may."""
+    poller = select.poll()
+    poller.register(connection, 0)  # what it always reports: ERR and HUP
+    if connection.family == socket.AF_UNIX or poller.poll(0):
+        return 0
+    return int.from_bytes(fcntl.ioctl(connection, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
 
 
 def _step(name: str, action: Callable[[Conversation], object]) -> Step:

@@ -58,7 +58,7 @@ def parse_head(block: bytes) -> ResponseHead:
         raise AtomHTTPProtocolError(f"broken response head: {error}: {shown(block)}") from error
     usual = block.startswith(_USUAL_LINE)
     if not usual and _STATUS_LINE.match(block) is None:
-        raise AtomHTTPProtocolError(f"not a status line of HTTP/1.1: {shown(block)}")
+        raise AtomHTTPProtocolError(f"not an HTTP/1.1 response: {shown(block)}")
     if len(block) > _FEW_FIELDS and block.count(b"\r\n") - 2 > MAX_FIELDS:
         raise AtomHTTPProtocolError(f"more than {MAX_FIELDS} fields in the response head", "HPE_HEADER_OVERFLOW")
     head = ResponseHead(parser.get_status_code(), block)
