@@ -14,29 +14,88 @@ REDACTED: Final = "[redacted]"
 
 # Matched anywhere in a name, case and separators ignored: "X-Api-Key", "apiKey" and "api_key" are one name.
 _SECRET_WORDS: Final = re.compile(
-    r"authorization|cookie|passw(or)?d|passphrase|secret|token|apikey|credential|signature|session|^auth$|^sig$|^key$"
+    r"authorization|authentication$|cookie|passw(or)?d|passphrase|^pass$|^pwd$|secret|token|apikey|credential|signature"
+    r"|session|(access|auth|functions|private|subscription)key$|assertion|csrf|xsrf|jwt|^x?auth$|^sig$|^key$"
 )
 # Options that are about secrets, and hold none.
 _PLAIN_NAMES: Final = frozenset(("xsrfcookiename", "xsrfheadername", "withxsrftoken", "withcredentials"))
+_URL_FIELDS: Final = frozenset(("location", "contentlocation", "referer", "link", "refresh"))
 _NOT_LETTERS: Final = re.compile(r"[^a-z0-9]")
 _USERINFO: Final = re.compile(r"(?<=//)[^/?#]*@")
-_QUERY_PAIR: Final = re.compile(r"(?<=[?&;#])([^=&;#?\s]+)=([^&;#\s]*)")
+# What a parser takes for a URL with a host, or for a path: there an `@` behind the host is part of the path.
+_WELL_FORMED: Final = re.compile(
+    r"(?:https?:|http\+unix:)?//(?:[^/?#\\@]*@)?(?:\[[0-9A-Fa-f:.]*\]|[^/?#\\:@\s]+)(?::[0-9]*)?(?:[/?#]|\Z)"
+    r"|(?![A-Za-z][A-Za-z0-9+.\-]*:|//)[^\\]*\Z",
+    re.IGNORECASE | re.DOTALL,
+)
+# As much of anything else as may be its userinfo, wherever a lenient reader would look for it.
+_ANY_USERINFO: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*:)?[/\\]*.*(?:@|%40)", re.DOTALL)
+_QUERY_NAME: Final = re.compile(r"(?<=[?&;#])([^=&;#?\s]+)=")
+_QUERY_VALUE: Final = re.compile(r"[^&#]*")
+# A URL in a query is encoded; what is not, is looked through as part of the whole.
+_ENCODED_VALUE: Final = re.compile(r"[^&#?;]*")
+_ENCODED_MARK: Final = re.compile("%2f|%3f", re.IGNORECASE)
+_SCHEME_OF_AUTH: Final = re.compile(r"(?:basic|bearer|digest|negotiate|token|apikey)[ \t]", re.IGNORECASE)
 
 
 def is_secret_name(name: str) -> bool:
     """Whether the value that goes by `name` (a header field, a parameter, an option) must not be shown."""
     letters = _NOT_LETTERS.sub("", name.lower())
-    return _SECRET_WORDS.search(letters) is not None and letters not in _PLAIN_NAMES
+    return letters in _declared or (_SECRET_WORDS.search(letters) is not None and letters not in _PLAIN_NAMES)
+
+
+def declare_secret(name: str) -> None:
+    """From now on what goes by `name` is not shown: somebody has said that a credential travels in it."""
+    _declared.add(_NOT_LETTERS.sub("", name.lower()))
+
+
+_declared: Final[set[str]] = set()
 
 
 def redact_url(url: str) -> str:
     """`url` without userinfo, without fragment (it is never sent, and OAuth's tokens stand there), and without the
-    values of query parameters that have secret names."""
+    values of query parameters that have secret names, or that are URLs with any of these."""
+    if ("@" in url or "%40" in url) and _WELL_FORMED.match(url) is None:
+        url = _ANY_USERINFO.sub(r"\1//", url, count=1)
+    return _mask_query(_USERINFO.sub("", url.partition("#")[0]))
 
-    def mask(pair: re.Match[str]) -> str:
-        return f"{pair[1]}={REDACTED}" if is_secret_name(unquote_plus(pair[1])) else pair[0]
 
-    return _QUERY_PAIR.sub(mask, _USERINFO.sub("", url.partition("#")[0]))
+def show_url(url: str) -> str:
+    """`redact_url`, cut: a server may have chosen the URL."""
+    shown = redact_url(url)
+    return shown if len(shown) <= 500 else f"{shown[:500]}…"
+
+
+def quote_peer(text: str) -> str:
+    """What a peer said, for a message: nothing that a terminal or a log would obey, and not much."""
+    shown = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text[:100])
+    return shown if len(text) <= 100 else f"{shown}…"
+
+
+def _mask_query(text: str) -> str:
+    pieces: list[str] = []
+    position = 0
+    while found := _QUERY_NAME.search(text, position):
+        pieces.append(text[position : found.end()])
+        position = found.end()
+        is_secret = is_secret_name(unquote_plus(found[1]))
+        end = (_QUERY_VALUE if is_secret else _ENCODED_VALUE).match(text, position).end()  # type: ignore[union-attr]  # both match anything
+        if is_secret or _hides_secret(text[position:end]):
+            pieces.append(REDACTED)
+            position = end
+    return "".join([*pieces, text[position:]])
+
+
+def _hides_secret(value: str) -> bool:
+    """Whether an encoded value is a URL with secrets of its own."""
+    if _ENCODED_MARK.search(value) is None:
+        return False
+    plain = unquote_plus(value)
+    if "//" not in plain and "?" not in plain:
+        return False
+    return _USERINFO.search(plain) is not None or any(
+        is_secret_name(unquote_plus(each[1])) for each in _QUERY_NAME.finditer(plain)
+    )
 
 
 def redact_fields(fields: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -50,13 +109,17 @@ def redact_value(name: str, value: Any) -> Any:  # noqa: PLR0911  # one return a
         return value
     if is_secret_name(name):
         return REDACTED
-    if name in ("url", "proxy") and not isinstance(value, (Mapping, list, tuple)):
+    letters = _NOT_LETTERS.sub("", name.lower())
+    if letters in ("url", "proxy", "baseurl") and not isinstance(value, (Mapping, list, tuple)):
         # Objects whose `str()` is one.
-        value = str(value)
+        return redact_url(str(value))
     if isinstance(value, str):
         if name == "params":
             return redact_url(f"?{value}")[1:]
-        return redact_url(value) if "//" in value or "?" in value else value
+        if _SCHEME_OF_AUTH.match(value):
+            return REDACTED
+        is_url = letters in _URL_FIELDS or "//" in value or "?" in value
+        return redact_url(value) if is_url else value
     if name == "cert" and isinstance(value, (list, tuple)):
         # A certificate, a key, and the key's password.
         return [*value[:2], *([REDACTED] if len(value) > 2 else [])]

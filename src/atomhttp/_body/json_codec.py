@@ -84,14 +84,21 @@ def loads_as(content: bytes, type_: Any) -> Any:
         return _load_by_pydantic(adapter.validate_json, content.removeprefix(b"\xef\xbb\xbf"))
     decode = _typed_decoder(type_)
     try:
-        return decode(content)
-    except msgspec.ValidationError:
-        raise
-    except RecursionError:
-        raise ValueError("JSON is nested too deeply") from None
-    except ValueError:
-        # What only the standard library reads. JSON's keys are all text, hence str_keys.
-        return msgspec.convert(_load_leniently(content), type_, str_keys=True, dec_hook=_convert_custom)
+        try:
+            return decode(content)
+        except msgspec.ValidationError:
+            raise
+        except RecursionError:
+            raise ValueError("JSON is nested too deeply") from None
+        except ValueError:
+            # What only the standard library reads. JSON's keys are all text, hence str_keys.
+            return msgspec.convert(_load_leniently(content), type_, str_keys=True, dec_hook=_convert_custom)
+    except msgspec.ValidationError as error:
+        # Not its own text: that quotes the value that is none of an enumeration, or no tag.
+        raise ValueError(_QUOTED_VALUE.sub(r"\1\2", str(error))) from None
+
+
+_QUOTED_VALUE: Final = re.compile(r"\A(Invalid (?:enum )?value) .*?( - at `[^`]*`)?\Z", re.DOTALL)
 
 
 def _typed_decoder(type_: Any) -> Callable[[bytes], Any]:
@@ -157,7 +164,7 @@ def _load_by_pydantic(validate: Callable[[Any], Any], value: Any) -> Any:
     except sys.modules["pydantic"].ValidationError as error:
         # Not its own text: that quotes the input.
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        raise ValueError(f"{first['msg']} - at `{describe_path('$', first['loc'])}`") from error
+        raise ValueError(f"{first['msg']} - at `{describe_path('$', first['loc'])}`") from None
 
 
 # Encoding

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from atomhttp._model.checks import bad_value, check_seconds
+from atomhttp._redact import redact_value
 from atomhttp.errors import AtomHTTPCanceledError
 
 
@@ -112,7 +113,7 @@ class AbortSignal:
             # By another clock than this one's, its time has come.
             self._abort(self._time_out())
         reason = self._reason
-        message = "canceled" if reason is None else f"canceled: {reason}"
+        message = "canceled" if reason is None else f"canceled: {redact_value('', reason)}"
         error = AtomHTTPCanceledError(message, reason=reason)
         error.__cause__ = reason if isinstance(reason, BaseException) else None
         return error

@@ -103,7 +103,7 @@ def check_pair(name: object, value: object, option: str = "cookies") -> None:
     if found := _NOT_IN_NAME.search(name):
         raise _refused(
             f'{option}: a name holds visible ASCII characters other than " , ; = \\ (RFC 6265bis section 4.1.1), '
-            f"got {found[0]!r} in {name[:80]!r}"
+            f"got {found[0]!r} after {name[: found.start()][:80]!r}"
         )
     inner = value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' else value
     if found := _NOT_IN_VALUE.search(inner):

@@ -13,7 +13,7 @@ from atomhttp.errors import AtomHTTPOptionError
 from atomhttp.types import HeadersInput, HeaderValue
 
 _NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_VALUE: Final = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
+_VALUE: Final = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]*")
 _Matcher = str | re.Pattern[str] | Callable[[str, str], bool] | None
 
 
@@ -230,8 +230,11 @@ def _pairs(headers: HeadersInput) -> Iterable[tuple[str, HeaderValue]]:
 
 def _check_name(name: object) -> str:
     if not isinstance(name, str) or _NAME.fullmatch(name) is None:
-        raise AtomHTTPOptionError(f"headers: not a field name: {name!r}"[:120], "ERR_BAD_OPTION_VALUE")
-    return name
+        # As far as it is one: behind a colon that was meant to separate them would be the value.
+        begun = _NAME.match(name) if isinstance(name, str) else None
+        what = type(name).__name__ if not isinstance(name, str) else repr(begun[0][:80] + "…" if begun else name[:1])
+        raise AtomHTTPOptionError(f"headers: not a field name: {what}", "ERR_BAD_OPTION_VALUE")
+    return str.__str__(name)
 
 
 def _check_values(name: str, value: HeaderValue) -> list[str]:
@@ -252,7 +255,9 @@ def _check_value(name: str, value: object) -> str:
     # A plain str: what a subclass's methods say later must not matter. Outer white space is not part of a value.
     text = str.__str__(value).strip(" \t")
     if _VALUE.fullmatch(text) is None:
-        raise AtomHTTPOptionError(f"headers: control character in the value of {name!r}", "ERR_BAD_OPTION_VALUE")
+        raise AtomHTTPOptionError(
+            f"headers: control character or lone surrogate in the value of {name!r}", "ERR_BAD_OPTION_VALUE"
+        )
     return text
 
 

@@ -12,7 +12,7 @@ from atomhttp._model.retry_config import build_retry_policy
 from atomhttp._model.route import Route
 from atomhttp._model.timeout import Timeout
 from atomhttp._model.url import Target, parse_url
-from atomhttp._redact import redact_url
+from atomhttp._redact import show_url
 from atomhttp.errors import AtomHTTPOptionError
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class FieldBlock:
             self.proxy_authorization = value
         elif name == "content-length" and _LENGTH.fullmatch(value) and self.content_length in (None, int(value)):
             self.content_length = int(value)
-        elif name == "connection" and value.lower() in ("close", "keep-alive"):
+        elif name == "connection" and value.isascii() and value.lower() in ("close", "keep-alive"):
             if value.lower() == "close":
                 self.keep_alive = False
             else:
@@ -409,7 +409,7 @@ class Request:
         return twin
 
     def __repr__(self) -> str:
-        return f"<Request {self.method} {redact_url(self.url)}>"
+        return f"<Request {self.method} {show_url(self.url)}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A response is picklable with the description of its request, without the connection to this process.

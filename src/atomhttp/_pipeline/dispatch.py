@@ -26,7 +26,7 @@ from atomhttp._pipeline.resend import check_resend
 from atomhttp._pipeline.response import Response, is_accepted, status_error
 from atomhttp._pipeline.retry import retry
 from atomhttp._pipeline.transforms import transform_request, transform_response
-from atomhttp._redact import redact_url
+from atomhttp._redact import show_url
 from atomhttp.errors import AtomHTTPCanceledError, AtomHTTPDecodeError, AtomHTTPError
 
 _logger = logging.getLogger("atomhttp.request")
@@ -118,7 +118,7 @@ async def _intercept(
 
 
 def _log_response(response: Response[Any], milliseconds: float) -> None:
-    method, url = response.request.method, redact_url(response.url)
+    method, url = response.request.method, show_url(response.url)
     _logger.debug(
         "%s %s %d (%.1f ms, attempts: %d)", method, url, response.status, milliseconds, len(response.attempts)
     )

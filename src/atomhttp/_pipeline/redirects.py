@@ -16,7 +16,7 @@ from atomhttp._pipeline.cookies import place
 from atomhttp._pipeline.deadline import ask
 from atomhttp._pipeline.resend import can_replay
 from atomhttp._pipeline.response import Response
-from atomhttp._redact import is_secret_name, redact_url
+from atomhttp._redact import is_secret_name, show_url
 from atomhttp.auth import BasicAuth
 from atomhttp.errors import AtomHTTPOptionError, AtomHTTPRedirectError, AtomHTTPURLError
 
@@ -56,7 +56,7 @@ async def follow_redirects(
             response.history = tuple(history[:-1])
             raise AtomHTTPRedirectError(
                 f"more redirects than maxRedirects, {request.outline.max_redirects}: the last was at "
-                f"{redact_url(response.url)}",
+                f"{show_url(response.url)}",
                 "ERR_FR_TOO_MANY_REDIRECTS",
                 request=request,
                 response=response,
@@ -66,7 +66,7 @@ async def follow_redirects(
         except AtomHTTPRedirectError as error:
             error.request, error.response = request, response
             raise
-        _logger.debug("%d from %s to %s", response.status, redact_url(response.url), redact_url(request.url))
+        _logger.debug("%d from %s to %s", response.status, show_url(response.url), show_url(request.url))
         response = await send(request)
     response.history = tuple(history)
     return response
@@ -108,13 +108,13 @@ async def _next_request(request: Request, response: Response[Any], driver: Any) 
 def _find_target(request: Request, response: Response[Any]) -> Target:
     locations = set(response.headers.get_all("location"))
     if len(locations) > 1:
-        raise AtomHTTPRedirectError(f"{redact_url(response.url)}: several Locations that differ", "ERR_BAD_REDIRECT")
+        raise AtomHTTPRedirectError(f"{show_url(response.url)}: several Locations that differ", "ERR_BAD_REDIRECT")
     location = locations.pop()
     try:
         return resolve_reference(request.target, location)
     except AtomHTTPURLError as error:
         raise AtomHTTPRedirectError(
-            f"{redact_url(response.url)}: a Location that cannot be followed: {error.message}", "ERR_BAD_REDIRECT"
+            f"{show_url(response.url)}: a Location that cannot be followed: {error.message}", "ERR_BAD_REDIRECT"
         ) from error
 
 
@@ -137,7 +137,7 @@ def _check_downgrade(request: Request, target: Target, drops_content: bool) -> N
     if credentials or (request.has_body and not drops_content):
         what = "credentials" if credentials else "a body"
         raise AtomHTTPRedirectError(
-            f"from https to http with {what}: {redact_url(request.url)} leads to {redact_url(target.url)}; "
+            f"from https to http with {what}: {show_url(request.url)} leads to {show_url(target.url)}; "
             "allowInsecureRedirect=True would follow",
             "ERR_BAD_REDIRECT",
         )
@@ -203,6 +203,6 @@ def _with_headers(hop: Request, headers: Mapping[str, Any]) -> Request:
 
 def _refused(response: Response[Any], target: Target, why: str) -> AtomHTTPRedirectError:
     return AtomHTTPRedirectError(
-        f"{response.status} from {redact_url(response.url)} to {redact_url(target.url)} cannot be followed: {why}",
+        f"{response.status} from {show_url(response.url)} to {show_url(target.url)} cannot be followed: {why}",
         "ERR_BAD_REDIRECT",
     )

@@ -12,7 +12,7 @@ from atomhttp._model.request import Request
 from atomhttp._model.status_code import reason_phrase
 from atomhttp._pipeline.attempt import Attempt
 from atomhttp._pipeline.stream import ResponseStream, SyncResponseStream
-from atomhttp._redact import redact_fields, redact_url
+from atomhttp._redact import quote_peer, redact_fields, redact_url, redact_value, show_url
 from atomhttp.errors import AtomHTTPOptionError, AtomHTTPStatusError
 
 if TYPE_CHECKING:
@@ -281,16 +281,20 @@ class Response(Generic[T]):
         raise AttributeError(f"Response has no attribute {name!r}{hint}")
 
     def __repr__(self) -> str:
-        url = redact_url(self.url)
-        return f"<Response {self.status} {self.status_text}{' ' + url if url else ''}>"
+        url = show_url(self.url)
+        return f"<Response {self.status} {quote_peer(self.status_text)}{' ' + url if url else ''}>"
 
     def redacted(self, keep_content: bool = True) -> Response[T]:
         """A copy that may leave the process in an error: its secrets are masked, its request and engine left behind."""
         config = self.config.redacted() if self.config is not None else None
         # An open stream stays with its connection.
         data: Any = self.data if keep_content and not hasattr(self.data, "iter_bytes") else None
+        is_structure = isinstance(data, (dict, list))
+        if is_structure:
+            # What of it goes by the name of a secret stays behind, and so does the text that it was read from.
+            data = redact_value("data", data)
         twin = Response(data, self.status, self.status_text, Headers(redact_fields(self.headers.multi_items())), config)
-        twin.content = self.content if keep_content else b""
+        twin.content = self.content if keep_content and not is_structure else b""
         twin.truncated, twin.undecoded = self.truncated, self.undecoded
         twin.attempts, twin.stripped = self.attempts, self.stripped
         twin.history = tuple(earlier.redacted() for earlier in self.history)
@@ -337,12 +341,13 @@ def is_accepted(validate: Any, status: int) -> bool:
 def status_error(response: Response[Any]) -> AtomHTTPStatusError:
     """The error for a status that is refused: axios's codes."""
     code = "ERR_BAD_REQUEST" if 400 <= response.status <= 499 else "ERR_BAD_RESPONSE"
-    message = f"request failed with status {response.status} {response.status_text}: {redact_url(response.url)}"
+    what = f"{response.status} {quote_peer(response.status_text)}"
+    message = f"request failed with status {what}: {show_url(response.url)}"
     if response.remark:
         message += f"; {response.remark}"
     if response.status in (401, 403):
         for earlier in response.history:
             if earlier.stripped:
                 fields = ", ".join(earlier.stripped)
-                message += f"; left behind at the redirect from {redact_url(earlier.url)}: {fields}"
+                message += f"; left behind at the redirect from {show_url(earlier.url)}: {fields}"
     return AtomHTTPStatusError(message, code, config=response.config, request=response.request, response=response)

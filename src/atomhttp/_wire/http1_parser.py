@@ -51,11 +51,8 @@ def parse_head(block: bytes) -> ResponseHead:
     parser = httptools.HttpResponseParser(_NO_CALLBACKS)
     try:
         parser.feed_data(block)
-    except httptools.HttpParserUpgrade:
-        # 101 is the answer to an Upgrade that this client never sends (RFC 9110 section 15.2.2).
-        raise AtomHTTPProtocolError("the server switched protocols (101) without having been asked") from None
-    except httptools.HttpParserError as error:
-        raise AtomHTTPProtocolError(f"broken response head: {error}: {shown(block)}") from error
+    except (httptools.HttpParserUpgrade, httptools.HttpParserError) as error:
+        raise AtomHTTPProtocolError(_explain(block, error)) from error
     usual = block.startswith(_USUAL_LINE)
     if not usual and _STATUS_LINE.match(block) is None:
         raise AtomHTTPProtocolError(f"not an HTTP/1.1 response: {shown(block)}")
@@ -81,6 +78,18 @@ def parse_head(block: bytes) -> ResponseHead:
     elif options:
         head.keep_alive = _is_kept_alive(options, "1.1")
     return head
+
+
+def _explain(block: bytes, error: Exception) -> str:
+    """What is wrong with the head, in the words that the engine has for it when it comes in pieces."""
+    if not block.startswith(b"HTTP/1."):
+        return f"not an HTTP/1.1 response: {shown(block)}"
+    if block.count(b"\n") != block.count(b"\r\n"):
+        return f"a line of the response head ends without CR: {shown(block)}"
+    if block[9:12] == b"101":
+        # The answer to an Upgrade that this client never sends (RFC 9110 section 15.2.2).
+        return "the server switched protocols (101) without having been asked"
+    return f"broken response head: {error}: {shown(block)}"
 
 
 def _take_rarer(head: ResponseHead, name: bytes, value: bytes, options: bytes) -> bytes:
@@ -116,7 +125,12 @@ def _keep_alive_timeout(value: bytes) -> float | None:
     return float(timeout[1]) if timeout else None
 
 
+# What stands behind these may be a value, and a secret.
+_SHOWN: Final = re.compile(rb"[^\r\n:=;\"{]{0,80}")
+
+
 def shown(data: bytes) -> str:
     """The first line of what a peer sent, escaped and cut, for a message."""
-    line = data[: data.find(b"\r\n")] if b"\r\n" in data else data
-    return repr(line[:80])[1:]
+    line = _SHOWN.match(data)
+    assert line is not None
+    return repr(line[0])[1:] if len(line[0]) == len(data) else repr(line[0])[1:-1] + "…'"

@@ -18,6 +18,7 @@ from typing import Any, Final, NamedTuple
 
 from atomhttp._model.callables import call_user, required_positionals
 from atomhttp._model.headers import Headers
+from atomhttp._redact import declare_secret
 from atomhttp.auth.credentials import bad_value, check_text, check_token
 from atomhttp.errors import AtomHTTPCanceledError
 
@@ -154,6 +155,7 @@ class RefreshingAuth:
         self._scheme = check_text("scheme", "" if scheme is None else scheme).strip()
         # It checks the name.
         Headers({header: "x"})
+        declare_secret(header)
         self._header = header
         self._token = Token(0, None if token is None else check_token("token", token, self._scheme))
         self._running: Refresh | None = None

@@ -116,5 +116,11 @@ def test_a_parser_remembers_nothing_of_the_last_head() -> None:
 
 
 def test_shown_escapes_and_cuts() -> None:
-    assert shown(b"a\x00\x1b\xff\r\nsecond line") == r"'a\x00\x1b\xff'"
-    assert len(shown(b"a" * 10_000)) == 82
+    assert shown(b"a\x00\x1b\xff") == r"'a\x00\x1b\xff'"
+    assert shown(b"a\x00\x1b\xff\r\nsecond line") == r"'a\x00\x1b\xff…'"
+    assert len(shown(b"a" * 10_000)) == 83
+
+
+def test_shown_stops_before_what_may_be_a_value() -> None:
+    assert shown(b"Set-Cookie: a=b") == "'Set-Cookie…'"
+    assert shown(b'{"password": "x"}') == "'…'"
