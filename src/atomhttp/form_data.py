@@ -315,6 +315,8 @@ def to_form_data(obj: Any, form: FormData | None = None, **options: Any) -> Form
 def _build_part(name: Any, value: Any, filename: Any, content_type: Any) -> FormPart:
     if not isinstance(name, str):
         raise AtomHTTPOptionError(f"form: a name must be a str, not {kind_of(name)}", "ERR_BAD_OPTION_VALUE")
+    # Plain text: what a subclass's methods say later must not matter (and an Enum's str is not its value).
+    name, filename, content_type = map(_plain, (name, filename, content_type))
     try:
         _check_text(name)
         _check_filename(filename)
@@ -322,6 +324,10 @@ def _build_part(name: Any, value: Any, filename: Any, content_type: Any) -> Form
         return FormPart(name, value, filename, content_type)
     except ValueError as error:
         raise _refused(name, str(error)) from None
+
+
+def _plain(text: Any) -> Any:
+    return str.__str__(text) if isinstance(text, str) else text
 
 
 def _refused(name: str, reason: str) -> AtomHTTPOptionError:

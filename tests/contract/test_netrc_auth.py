@@ -232,9 +232,9 @@ async def test_a_file_that_was_named_must_be_there(api: Api, write: Write, tmp_p
         (f"machine a.test\n  login a\n  password\n{CANARY}\n{CANARY}\n", "line 6: not the form"),
         ("machine", "line 1: not the form"),
         (f"hello {CANARY}\n", "line 1: not the form"),
-        (f'machine a.test login "a\nb" password {CANARY}\n', "machine a.test: username: control characters"),
-        (f"machine a.test login a:b password {CANARY}\n", "machine a.test: username: must not contain ':'"),
-        (f'machine a.test login a password "{CANARY}\x01"\n', "machine a.test: password: control characters"),
+        (f'machine a.test login "a\nb" password {CANARY}\n', "machine 'a.test': username: control characters"),
+        (f"machine a.test login a:b password {CANARY}\n", "machine 'a.test': username: must not contain ':'"),
+        (f'machine a.test login a password "{CANARY}\x01"\n', "machine 'a.test': password: control characters"),
     ],
 )
 async def test_a_file_of_another_form(api: Api, write: Write, content: str, message: str) -> None:

@@ -134,6 +134,8 @@ class HTTPAdapter:
         call = NetworkResponse(driver, outline.timeout, request.started, request.deadline, outline.target)
         if outline.streaming or not outline.keep_alive:
             call.streaming, call.keep_alive = outline.streaming, outline.keep_alive
+        if not outline.max_redirects:
+            call.keeps_redirects = True
         # Before a connection is taken: what is wrong with the head must not cost one.
         head = build_head(request) if request.has_body else outline.head or build_head(request)
         connection = None if request.fresh else pool.take(route, driver.reactor, request.started)
@@ -470,7 +472,11 @@ class NetworkResponse(Call, AdapterResponse):
 
     @property
     def reason(self) -> str:  # type: ignore[override]  # read from the head when asked
-        return self._head.reason.decode("latin-1")
+        raw = self._head.reason
+        try:
+            return raw.decode()
+        except UnicodeDecodeError:
+            return raw.decode("latin-1")
 
     @property
     def content_type(self) -> str:

@@ -25,7 +25,12 @@ SMALL: Final = 256 * 1024
 _JOINED: Final = 16 * 1024
 
 _is_boundary: Final = re.compile(r"[0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?]").fullmatch  # RFC 2046
-_PARAMETER: Final = re.compile(r';\s*([^\s=;"]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;"]*)')
+_PARAMETER: Final = re.compile(r';[ \t]*([\w!#$%&\'*+.^`|~-]+)=("(?:[^"\\]|\\.)*"|[^\s;"]+)', re.ASCII)
+# RFC 9110 section 8.3.1, and boundaries without the quotes that some of their characters ask for. What others could
+# read otherwise (an open quote, a blank in a value) would let them see other parts than were sent.
+_CONTENT_TYPE: Final = re.compile(
+    rf"[ \t]*multipart/[\w!#$%&'*+.^`|~-]+[ \t]*(?:(?:{_PARAMETER.pattern}|;)[ \t]*)*", re.ASCII | re.IGNORECASE
+)
 _NEWLINE: Final = re.compile(r"\r\n|\r|\n")
 _ESCAPES: Final = {ord('"'): "%22", ord("\r"): "%0D", ord("\n"): "%0A"}
 
@@ -54,9 +59,13 @@ def encode_multipart(form: FormData, declared: str | None = None) -> tuple[bytes
 
 
 def _find_boundary(content_type: str) -> str | None:
+    if _CONTENT_TYPE.fullmatch(content_type) is None:
+        raise AtomHTTPOptionError(
+            f"headers: Content-Type: not the form of a media type: {content_type[:80]!r}", "ERR_BAD_OPTION_VALUE"
+        )
     for name, value in _PARAMETER.findall(content_type):
         if name.lower() == "boundary":
-            boundary = re.sub(r"\\(.)", r"\1", value[1:-1]) if value.startswith('"') else value.strip()
+            boundary = re.sub(r"\\(.)", r"\1", value[1:-1]) if value.startswith('"') else value
             if not _is_boundary(boundary):
                 raise AtomHTTPOptionError(
                     f"headers: Content-Type: {boundary[:80]!r} is no boundary; one has 1 to 70 letters, digits and "

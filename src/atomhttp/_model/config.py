@@ -25,6 +25,8 @@ HEADER_LAYERS: Final = ("common", "get", "head", "post", "put", "patch", "delete
 _logger = logging.getLogger("atomhttp.request")
 _BODIES: Final = ("data", "json", "form")
 _ESSENTIAL: Final = (*_BODIES, "url", "method", "params", "headers", "meta")
+# With these None is no value, as it is with all others: it means "not given".
+_NONE_IS_NOT_GIVEN: Final = frozenset((*_BODIES, "params", "headers", "cookies", "meta"))
 
 
 class HeaderLayers(Protocol):
@@ -126,6 +128,13 @@ class RequestConfig(_Options):
         self.__dict__.update(given)
         self.carry_note(config)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        option = find_option(name, self._table, self._where)
+        if value is None and option.name in _NONE_IS_NOT_GIVEN:
+            self.__dict__.pop(option.name, None)
+        else:
+            super().__setattr__(name, value)
+
     def _absent(self, option: Option) -> Any:
         if option.name == "headers":
             state = self.__dict__
@@ -224,7 +233,7 @@ def given_options(config: Any, options: Mapping[str, Any]) -> dict[str, Any]:
     given: dict[str, Any] = {}
     if config is not None:
         if isinstance(config, RequestConfig):
-            given = dict(config.items())
+            given = {name: _own_copy(value) for name, value in config.items()}
             given["headers"] = config.headers.copy()
         elif isinstance(config, Mapping):
             given = check_options(config, CALL_OPTIONS, "a call")
@@ -235,7 +244,12 @@ def given_options(config: Any, options: Mapping[str, Any]) -> dict[str, Any]:
     if options:
         checked = check_options(options, CALL_OPTIONS, "a call")
         given = {**given, **{name: merge_option(name, given.get(name), value) for name, value in checked.items()}}
-    return given
+    return {name: value for name, value in given.items() if value is not None or name not in _NONE_IS_NOT_GIVEN}
+
+
+def _own_copy(value: Any) -> Any:
+    """What is changed in place, `params` and `meta`, belongs to one config."""
+    return value.copy() if type(value) in (dict, list) else value
 
 
 def merge_given(config: RequestConfig, given: Mapping[str, Any]) -> None:
@@ -251,7 +265,7 @@ def merge_given(config: RequestConfig, given: Mapping[str, Any]) -> None:
 def merge_option(name: str, base: Any, value: Any) -> Any:
     """`value` of the option `name` over `base`, by the option's rule; most replace."""
     if base is None or value is None or BY_NAME[name].merge == "replace":
-        return value if value is not None or name not in ("params", "headers", "cookies", "meta") else base
+        return value if value is not None or name not in _NONE_IS_NOT_GIVEN else base
     if name == "headers":
         return base.concat(value)
     if name == "params":

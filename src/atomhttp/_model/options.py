@@ -147,7 +147,11 @@ def _params(name: str, value: Any) -> Any:
     try:
         return [(key, item) for key, item in value]
     except (TypeError, ValueError):
-        raise bad_value(name, value, "a mapping, (name, value) pairs or str") from None
+        # By its kind: nobody can tell what in it would be a name.
+        raise AtomHTTPOptionError(
+            f"{name}: expected a mapping, (name, value) pairs or str, got {type(value).__name__}",
+            "ERR_BAD_OPTION_VALUE",
+        ) from None
 
 
 def _params_serializer(name: str, value: Any) -> Any:
@@ -163,6 +167,11 @@ def _mapping_or_none(name: str, value: Any) -> Any:
     if value is not None and not isinstance(value, Mapping):
         raise bad_value(name, value, "a mapping")
     return value
+
+
+def _meta(name: str, value: Any) -> Any:
+    # A copy: what an interceptor marks in it must not turn up with the caller, nor in another call.
+    return value if value is None else dict(_mapping_or_none(name, value))
 
 
 def _response_type(name: str, value: Any) -> Any:
@@ -190,7 +199,7 @@ def _path_or_none(name: str, value: Any) -> str | None:
 
 def _socket_path(name: str, value: Any) -> str | None:
     path = _path_or_none(name, value)
-    if path is not None and (not path or "\x00" in path[1:]):
+    if path is not None and not _is_socket_path(path):
         raise bad_value(name, value, "the path of a unix socket")
     return path
 
@@ -201,7 +210,22 @@ def _paths(name: str, value: Any) -> tuple[str, ...] | None:
     items = [value] if isinstance(value, (str, Path)) else value
     if not isinstance(items, (list, tuple, set, frozenset)):
         raise bad_value(name, value, "a path or a list of paths")
+    if not all(isinstance(item, (str, Path)) and _is_socket_path(os.fspath(item)) for item in items):
+        raise bad_value(name, value, "a path or a list of paths")
     return tuple(real_socket_path(os.fspath(item)) for item in items)
+
+
+def _is_socket_path(path: str) -> bool:
+    """NUL begins an abstract name (Linux) and stands nowhere else; a lone surrogate names no file."""
+    return path != "" and "\x00" not in path[1:] and (path.isascii() or _can_be_encoded(path))
+
+
+def _can_be_encoded(path: str) -> bool:
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def real_socket_path(path: str) -> str:
@@ -220,6 +244,9 @@ def _verify(name: str, value: Any) -> Any:
 def _cert(name: str, value: Any) -> Any:
     if value is None:
         return None
+    items = value if isinstance(value, (list, tuple)) else [value]
+    if any(isinstance(item, str) and "-----BEGIN " in item for item in items[:2]):
+        raise AtomHTTPOptionError(f"{name}: expected paths, got the text of a PEM file", "ERR_BAD_OPTION_VALUE")
     if isinstance(value, (str, Path)):
         return (os.fspath(value),)
     if (
@@ -228,7 +255,10 @@ def _cert(name: str, value: Any) -> Any:
         and all(isinstance(item, (str, Path)) for item in value)
     ):
         return tuple(os.fspath(item) for item in value)
-    raise bad_value(name, value, "a path, or (certificate, key) or (certificate, key, password)")
+    raise AtomHTTPOptionError(
+        f"{name}: expected a path, or (certificate, key) or (certificate, key, password), got {type(value).__name__}",
+        "ERR_BAD_OPTION_VALUE",
+    )
 
 
 def _callables_or_none(name: str, value: Any) -> Any:
@@ -268,7 +298,7 @@ def _cookies(name: str, value: Any) -> Any:
         )
     for key, item in value.items():
         check_pair(key, item, name)
-    return read_only(value)
+    return MappingProxyType({str.__str__(key): str.__str__(item) for key, item in value.items()})
 
 
 def _cookie_name(name: str, value: Any) -> str:
@@ -481,7 +511,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
     ),
     Option("keep_alive", "bool", True, check_flag, "keep connections for later requests"),
     Option("adapter", "adapter or None", None, _adapter, "what sends requests; None: the network"),
-    Option("meta", "mapping", None, _mapping_or_none, "the caller's own marks, kept on `config.meta`", merge="deep"),
+    Option("meta", "mapping", None, _meta, "the caller's own marks, kept on `config.meta`", merge="deep"),
     Option("allow_absolute_urls", "bool", True, check_flag, "False: refuse a URL outside `baseURL`"),
     Option(
         "params_serializer",

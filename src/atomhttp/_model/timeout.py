@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from atomhttp._model.checks import bad_value
 from atomhttp.errors import AtomHTTPOptionError
 
 
@@ -100,11 +101,8 @@ def _seconds(name: str, value: object) -> float | None:
     if isinstance(value, timedelta):
         value = value.total_seconds()
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise AtomHTTPOptionError(
-            f"{name}: expected seconds, a timedelta, a Timeout, a mapping or None, got {value!r}",
-            "ERR_BAD_OPTION_VALUE",
-        )
+        raise bad_value(name, value, "seconds, a timedelta, a Timeout, a mapping or None")
     if not value >= 0:
-        raise AtomHTTPOptionError(f"{name}: expected 0 or more seconds, got {value!r}", "ERR_BAD_OPTION_VALUE")
+        raise bad_value(name, value, "0 or more seconds")
     # Infinity, or an int that no float holds.
     return None if value == 0 or value > 1e300 else float(value)

@@ -20,9 +20,8 @@ DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
 _ABSOLUTE: Final = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.\-]*:)?//")
 _FORBIDDEN: Final = re.compile(r"[\x00-\x1f\x7f\\]|^ | $")
-_ZONE_ID: Final = re.compile(r"//[^/?#\[]*\[[^\]/?#%]*%")
-# As much of a refused URL as may be its userinfo, wherever a lenient reader would look for it.
-_ANY_USERINFO: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*:)?[/\\]*.*@", re.DOTALL)
+_ZONE_ID: Final = re.compile(r"[^/]*//[^/?#\[]*\[[^\]/?#%]*%")
+_AUTHORITY: Final = re.compile(r"[^/?#]*")
 _HALF_ABSOLUTE: Final = re.compile(r"https?:(?!//)", re.IGNORECASE)
 # RFC 1035 section 2.3.4; resolvers that got more have overflowed (CVE-2023-38545).
 MAX_HOST: Final = 255
@@ -174,11 +173,11 @@ def parse_url(url: str) -> Target:
         raise AtomHTTPURLError(f"not a URL: {_shown(url)}") from None
     scheme = parsed.protocol[:-1]
     if scheme not in DEFAULT_PORTS:
-        raise AtomHTTPURLError(f"{_shown(url)}: the scheme {scheme!r} is not supported, only http and https are")
+        raise AtomHTTPURLError(f"{_shown(url)}: the scheme {scheme[:40]!r} is not supported, only http and https are")
     host = parsed.hostname
     if not host or len(host) > MAX_HOST:
         raise AtomHTTPURLError(f"{_shown(url)}: {'no host' if not host else 'the host is too long'}")
-    userinfo = (unquote(parsed.username), unquote(parsed.password)) if parsed.has_credentials() else None
+    userinfo = _decode_userinfo(url, parsed.username, parsed.password) if parsed.has_credentials() else None
     path = parsed.pathname + parsed.search
     return Target(
         url=f"{scheme}://{parsed.host}{path}{parsed.hash}",
@@ -189,6 +188,13 @@ def parse_url(url: str) -> Target:
         userinfo=userinfo,
         socket_path=socket_path,
     )
+
+
+def _decode_userinfo(url: str, username: str, password: str) -> tuple[str, str]:
+    try:
+        return unquote(username, errors="strict"), unquote(password, errors="strict")
+    except UnicodeDecodeError:
+        raise AtomHTTPURLError(f"{_shown(url)}: its user name or password is no percent-encoded UTF-8") from None
 
 
 def _check_spelling(url: str) -> None:
@@ -204,19 +210,20 @@ def _check_spelling(url: str) -> None:
         raise AtomHTTPURLError(f"{shown}: the scheme is missing")
     if url[url.index("//") + 2 :][:1] in ("/", "?", "#", ""):
         raise AtomHTTPURLError(f"{shown}: the host is missing")
-    if _ZONE_ID.search(url):
+    if _ZONE_ID.match(url):
         raise AtomHTTPURLError(f"{shown}: zone ids cannot stand in a URL; connect by localAddress or a name instead")
 
 
 def _shown(url: str) -> str:
-    """A URL that was refused, as a message may show it: what is no URL may hide a password anywhere before an `@`."""
-    return repr(redact_url(_ANY_USERINFO.sub(r"\1//", url, count=1) if "@" in url else url)[:200])
+    """A URL that was refused, as a message may show it."""
+    return repr(redact_url(url)[:200])
 
 
 def _split_unix_url(url: str) -> tuple[str, str]:
     """`http+unix://%2Frun%2Fx.sock/path` as the socket's path and an ordinary URL."""
-    encoded, slash, rest = url.partition("://")[2].partition("/")
-    path = unquote(encoded)
+    authority = _AUTHORITY.match(url.partition("://")[2])[0]  # type: ignore[index]  # it matches anything
+    rest = url.partition("://")[2][len(authority) :]
+    path = unquote(authority)
     if not path.startswith(("/", "\x00")) or "\x00" in path[1:]:
         raise AtomHTTPURLError(f"{_shown(url)}: expected http+unix:// and the socket's absolute path, percent-encoded")
-    return path, f"http://localhost{slash}{rest}"
+    return path, f"http://localhost{rest}"

@@ -35,6 +35,8 @@ class Call:
     connection: Http1Connection | None = None
     # The response so far: `streaming` wakes the coroutine for the head and every piece, else it wakes at the end.
     streaming = False
+    # The content of a redirect that may be followed is not collected: nobody wants it, and it may never end.
+    keeps_redirects = False
     keep_alive = True
     uploading = False
     continued = False

@@ -394,6 +394,8 @@ class Http1Connection:
             return
         call.head = head
         call.first_at = now
+        if 300 < head.status < 309 and not call.keeps_redirects:
+            call.streaming = True
         if call.streaming or call.uploading:
             call.wake()
 
@@ -462,9 +464,10 @@ class Http1Connection:
         call = self.call
         if call is None:
             self.close()
-        elif call.head is None and isinstance(error, ssl.SSLError):
+        elif isinstance(error, ssl.SSLError):
             # The request may have been read, and done, before this.
-            problem = AtomHTTPTLSError(f"TLS failed: {explain(error)}", request_sent="maybe")
+            when = "" if call.head is None else " in the middle of the response"
+            problem = AtomHTTPTLSError(f"TLS failed{when}: {explain(error)}", request_sent="maybe")
             problem.__cause__ = error
             self.fail(problem)
         else:

@@ -5,9 +5,12 @@ Masks are those of poll(2) everywhere. `fileno()` is None where the poller itsel
 
 from __future__ import annotations
 
+import errno
 import select
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
+
+from atomhttp.errors import AtomHTTPNetworkError
 
 IN: Final = 1
 OUT: Final = 4
@@ -132,11 +135,18 @@ def build_nested_poller() -> Poller:
     """A poller for a reactor inside an event loop: one that can itself be waited on, where there is one.
 
     Asked each time: gevent takes epoll away when it patches the process.
+
+    Raises:
+        AtomHTTPNetworkError: the process may open no more files (EMFILE).
     """
-    if hasattr(select, "epoll"):
-        return select.epoll()  # its methods are a Poller's, positionally
-    if hasattr(select, "kqueue"):
-        return KqueuePoller()
+    try:
+        if hasattr(select, "epoll"):
+            return select.epoll()  # its methods are a Poller's, positionally
+        if hasattr(select, "kqueue"):
+            return KqueuePoller()
+    except OSError as error:
+        code = errno.errorcode.get(error.errno or 0, "ERR_NETWORK")
+        raise AtomHTTPNetworkError(f"no poller: {error.strerror or error}", code, request_sent="no") from error
     return build_plain_poller()
 
 

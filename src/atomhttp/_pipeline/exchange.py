@@ -170,20 +170,23 @@ class Exchange:
         limit = request.outline.max_content_length
         codings = Codings(raw, request.outline.method, decompress=False)
         reader = ContentReader(raw, codings, limit)
-        reader.bind(request.deadline)
-        size = await reader.drain(self._driver, DRAINED)
+        size = await self._drain(reader, request.deadline)
         if 0 <= limit < size:
             raise too_large(limit, size)
 
     async def discard(self, response: Response[Any]) -> None:
         """Nobody will read `response`: lets go of what it holds."""
-        reader, deadline = response.unread, response.request.deadline
-        if reader is not None:
-            due = self._driver.now() + PATIENCE
-            reader.bind(due if deadline is None else min(due, deadline))
-            # Nothing is lost when it does not come: it was not wanted, and its connection is closed.
-            with contextlib.suppress(AtomHTTPTimeoutError):
-                await reader.drain(self._driver, DRAINED)
+        if response.unread is not None:
+            await self._drain(response.unread, response.request.deadline)
+
+    async def _drain(self, reader: ContentReader, deadline: float | None) -> int:
+        """Reads what little may be left of content that nobody wants, so that its connection can go on; how much."""
+        due = self._driver.now() + PATIENCE
+        reader.bind(due if deadline is None else min(due, deadline))
+        # Nothing is lost when it does not come: its connection is closed.
+        with contextlib.suppress(AtomHTTPTimeoutError):
+            return await reader.drain(self._driver, DRAINED)
+        return 0
 
     async def read_refused(self, reader: ContentReader, response: Response[Any]) -> None:
         """The beginning of a response whose status is refused: it says why."""

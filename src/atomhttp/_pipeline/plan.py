@@ -39,7 +39,6 @@ MAX_TARGETS: Final = 1000
 MAX_REMEMBERED_URL: Final = 2048
 
 _CONTENT: Final = frozenset(("data", "json", "form"))
-_NOT_GIVEN_WHEN_NONE: Final = frozenset(("params", "headers", "data", "json", "form", "cookies", "meta"))
 # Default header fields that say who the caller is: they stay on the origin of the baseURL.
 _CREDENTIALS: Final = frozenset(("authorization", "cookie"))
 
@@ -159,12 +158,10 @@ class Plan:
 
     def _merge(self, fields: dict[str, Any], given: dict[str, Any], is_complete: bool) -> None:
         for name, value in given.items():
-            if value is None and name in _NOT_GIVEN_WHEN_NONE:
-                continue
             if name == "headers":
                 fields["_call_headers"] = value
             elif name == "meta":
-                fields["meta"] = dict(value)
+                fields["meta"] = value
             elif name == "retry_config" and not is_complete:
                 fields[name] = merge_retry_config(fields[name], value)
             else:

@@ -20,14 +20,16 @@ def check_text(what: str, value: object) -> str:
         raise bad_value(f"{what}: control characters are not allowed")
     if any("\ud800" <= char <= "\udfff" for char in value):
         raise bad_value(f"{what}: lone surrogates are no Unicode text")
-    return value
+    # A plain str: that of an Enum is not its value when it is formatted.
+    return str.__str__(value)
 
 
 def check_username(value: object) -> str:
     """A name that a colon can end: Basic and Digest both put the password behind one."""
-    if ":" in check_text("username", value):
+    name = check_text("username", value)
+    if ":" in name:
         raise bad_value("username: must not contain ':' (RFC 7617 section 2, RFC 7616 section 3.4.2)")
-    return str(value)
+    return name
 
 
 def check_token(what: str, value: object, scheme: str = "Bearer") -> str:

@@ -96,4 +96,4 @@ def _credentials(path: str, host: str, login: str, account: str, password: str) 
     try:
         return BasicAuth(login or account, password)
     except AtomHTTPOptionError as error:
-        raise bad_value(f"NetrcAuth: {path!r}: machine {host}: {error.message}") from None
+        raise bad_value(f"NetrcAuth: {path!r}: machine {host!r}: {error.message}") from None

@@ -7,6 +7,7 @@ from typing import Any
 
 from atomhttp.auth.basic import BasicAuth
 from atomhttp.auth.credentials import bad_value
+from atomhttp.errors import AtomHTTPOptionError
 
 
 def check_auth(name: str, value: Any) -> Any:
@@ -18,9 +19,9 @@ def check_auth(name: str, value: Any) -> Any:
     if value is None:
         return None
     if isinstance(value, (tuple, list)) and len(value) == 2:
-        return BasicAuth(*value)
+        return _basic(name, *value)
     if isinstance(value, Mapping) and set(value) == {"username", "password"}:
-        return BasicAuth(value["username"], value["password"])
+        return _basic(name, **value)
     if not isinstance(value, type) and (hasattr(value, "auth_flow") or hasattr(value, "get_header") or callable(value)):
         return value
     kind = f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
@@ -29,6 +30,13 @@ def check_auth(name: str, value: Any) -> Any:
         "{'username': …, 'password': …}, an object with auth_flow(request) or get_header(), or a callable; "
         f"got {kind}"
     )
+
+
+def _basic(name: str, username: Any, password: Any) -> BasicAuth:
+    try:
+        return BasicAuth(username, password)
+    except AtomHTTPOptionError as error:
+        raise bad_value(f"{name}: {error.message}") from None
 
 
 def is_flow(auth: object) -> bool:
