@@ -1,0 +1,1 @@
+"""The tables, a topic a file."""
