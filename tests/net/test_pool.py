@@ -12,7 +12,7 @@ import pytest
 
 from atomhttp import AtomHTTP, AtomHTTPNetworkError, AtomHTTPTimeoutError, AtomHTTPTLSError, HTTPAdapter, Timeout
 from atomhttp._net.drivers import aio
-from atomhttp._net.http1 import FRESH, Http1Connection
+from atomhttp._net.http1 import RECENT, Http1Connection
 from atomhttp._net.pool import Pool
 from atomhttp._net.pool_policy import Decision, Facts, decide, oldest_servable
 from support.certificates import Certificates
@@ -483,7 +483,7 @@ async def test_checkout_looks_once_more(origin: Origin) -> None:
             go.set()
             for thread in peer._threads[1:]:
                 thread.join(PATIENCE)
-            gone.wait(2 * FRESH)  # past what counts as "just now"
+            gone.wait(2 * RECENT)  # past what counts as "just now"
             assert counts(client) == (1, 1)
             assert (await client.post(peer.url, data=b"x")).text == "ok"
 

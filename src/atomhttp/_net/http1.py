@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from atomhttp._net.call import Call
 from atomhttp._net.pollers import IN, OUT, build_probe
 from atomhttp._net.reactor import BUFFER_SIZE
-from atomhttp._net.stream import Stream
+from atomhttp._net.stream import SocketStream, Stream
 from atomhttp._net.tls_errors import explain
 from atomhttp._net.tls_session import TLSSession
 from atomhttp._wire.events import ResponseHead
@@ -45,9 +45,9 @@ HIGH_WATER: Final = 256 * 1024
 # What is handed on in one piece: few enough of them, and small enough that malloc does not map fresh pages for each
 # (128 KiB; 100 MB took 75 ms of CPU in pieces of 64 KiB, 57 in these).
 SLICE: Final = 120 * 1024
-# Seconds for which the reactor's last look at everything that is idle is good enough for one of them: as long as 64
-# tasks take that were woken together. (Looking again in between costs 5 µs a request: it breaks up the batches.)
-FRESH: Final = 0.005
+# Seconds for which a look of the reactor at everything that is idle is good enough for one of them: what comes later
+# is as if it were still under way. (A look at each single one, each time, costs 2 to 5 µs a request.)
+RECENT: Final = 0.0005
 
 
 class Owner(Protocol):
@@ -145,9 +145,11 @@ class Http1Connection:
             reactor.register(self._fd, mask, self)
         self._mask = mask
 
-    def is_fresh(self, reactor: Reactor, now: float) -> bool:
-        """Whether it was drained a moment ago: then it is as good as it was, and `is_usable` need not be asked."""
-        return now - reactor.polled_at < FRESH and not self.closed and now < self.expires
+    def is_quiet(self, reactor: Reactor, now: float) -> bool:
+        """Whether nothing had come a moment ago, as far as the reactor can tell: then `is_usable` need not be asked."""
+        if now - reactor.polled_at >= RECENT and not reactor.look(now):
+            return False
+        return self._fd not in reactor.readable and not self.closed and now < self.expires
 
     def is_usable(self, now: float) -> bool:
         """Whether an idle connection can take a call: alive, not too old, and nothing came that nobody asked for."""
@@ -165,7 +167,7 @@ class Http1Connection:
         try:
             self._stream.receive(buffer)
         except BlockingIOError:
-            if not self._stream.pending:
+            if not self._stream.pending and not self._stream.holds_part(buffer):
                 return
         except OSError:
             # Expected: the peer has reset it. It is of no more use, and nobody was using it.
@@ -183,6 +185,8 @@ class Http1Connection:
         self.call = call
         call.connection = self
         self.served += 1
+        if self.served == 1 and self._speaks_first():
+            call.keep_alive = False
         self._engine.expect(method)
         try:
             sent = self._send(data)
@@ -193,6 +197,10 @@ class Http1Connection:
             return
         if sent != len(data) or self._stream.unflushed:
             self._keep(data, sent)
+
+    def _speaks_first(self) -> bool:
+        """Whether an answer is here before the request: it will do, but each further one would be to the one before."""
+        return isinstance(self._stream, SocketStream) and self._probe is not None and bool(self._probe(0))
 
     def write(self, data: bytes | memoryview) -> None:
         """Sends `data` as far as the socket takes it; the rest follows when it can. Nothing else may be unsent."""
@@ -319,11 +327,16 @@ class Http1Connection:
                 if not stream.pending or not self._mask:
                     return
         except BlockingIOError:
-            return
+            self._nothing_yet(buffer)
         except AtomHTTPProtocolError as error:
             self._broken(error)
         except OSError as error:
             self._lost(error)
+
+    def _nothing_yet(self, buffer: memoryview) -> None:
+        if self.call is None and self._stream.holds_part(buffer):
+            # It may be of a ticket, or the beginning of an answer to a request that is still to come.
+            self.close()
 
     def _receive_pieces(self, call: Call, receive: Callable[[int], bytes]) -> None:
         """Content of a stream, from the socket into the pieces that the consumer gets: no copy in between."""
@@ -477,7 +490,7 @@ class Http1Connection:
         code = errno.errorcode.get(error.errno or 0, "ECONNRESET")
         fresh = call.head is None
         # An interim response is an answer too: the request has been seen.
-        reused = fresh and not call.answered and self.served > 1
+        reused = fresh and not call.answered and not self._engine.begun and self.served > 1
         when = "before a response came" if fresh else "in the middle of the response"
         sent = "maybe"
         problem = AtomHTTPNetworkError(

@@ -165,7 +165,7 @@ class Pool:
             if connection is None:
                 return None
             # Between the calls of a synchronous client nobody watches: there it is always looked at.
-            if (not shared and connection.is_fresh(reactor, now)) or connection.is_usable(now):
+            if (not shared and connection.is_quiet(reactor, now)) or connection.is_usable(now):
                 if shared:
                     connection.attach(reactor)
                 return connection

@@ -33,6 +33,8 @@ BATCH: Final = 32
 BUDGET: Final = 0.005
 BUFFER_SIZE: Final = 256 * 1024
 
+_NONE: Final[frozenset[int]] = frozenset()
+
 _reactors: weakref.WeakSet[Reactor] = weakref.WeakSet()
 
 # Longer waits are taken in turns: poll(2) counts milliseconds in an int.
@@ -57,8 +59,9 @@ class Reactor:
         self.now = driver.now
         self.timers = timers(self._on_earlier)
         self.buffer = memoryview(bytearray(BUFFER_SIZE))
-        # When everything registered was last known to have nothing to read: what is idle need not be looked at again.
+        # When the poller was asked last, and what it said then that nobody has served since.
         self.polled_at = 0.0
+        self.readable: frozenset[int] = _NONE
         self.closed = False
         self._driver = driver
         self._poll = poller.poll
@@ -102,10 +105,20 @@ class Reactor:
 
     # Serving
 
+    def look(self, now: float) -> bool:
+        """Notes in `readable` what is ready, without serving it; False when there is too much of it to tell."""
+        events = self._poll(0, BATCH)
+        if len(events) == BATCH:
+            return False
+        self.polled_at = now
+        self.readable = frozenset(fd for fd, _ in events)
+        return True
+
     def run_ready(self) -> None:
         """Serves what is ready now, for at most `BUDGET` seconds and one batch more."""
         now = self.now()
         events = self._poll(0, BATCH)
+        self.readable = _NONE
         if len(events) < BATCH:
             self.polled_at = now
             self._serve(events)

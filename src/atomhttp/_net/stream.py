@@ -27,6 +27,10 @@ class Stream(Protocol):
     def receive(self, buffer: memoryview, /) -> int:
         """Receives into `buffer`: how many bytes, 0 at the end. Raises BlockingIOError when there is nothing now."""
 
+    def holds_part(self, buffer: memoryview, /) -> bool:
+        """Whether the `receive` into `buffer` that has just raised BlockingIOError, the first one since the stream was
+        at the end of a record, ended inside of one (TLS)."""
+
     receive_bytes: Callable[[int], bytes] | None
     """Receives a new bytes object of at most that size; None where that is no cheaper than `receive`."""
 
@@ -67,6 +71,9 @@ class SocketStream:
 
     def flush(self) -> bool:
         return True
+
+    def holds_part(self, buffer: memoryview) -> bool:
+        return False
 
     def shutdown(self) -> None:
         """TCP's own end says enough."""

@@ -47,6 +47,7 @@ class TLSStream:
     __slots__ = (
         "_ciphertext",
         "_failed",
+        "_fed",
         "_incoming",
         "_inner",
         "_outgoing",
@@ -76,6 +77,8 @@ class TLSStream:
         self._resumes = None if found is None else session
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_hostname, session=found)
         self._failed = True
+        # How much of the inner stream was moved last; see `holds_part`.
+        self._fed = 0
         self._read = self._tls.read
         self._ciphertext: bytes | memoryview = b""
         self.pending = False
@@ -153,8 +156,9 @@ class TLSStream:
     def _feed(self, buffer: memoryview) -> bool:
         """Moves ciphertext from the inner stream to OpenSSL; False when there is none now."""
         try:
-            size = self._inner.receive(buffer)
+            size = self._fed = self._inner.receive(buffer)
         except BlockingIOError:
+            self._fed = 0
             return False
         if size:
             self._incoming.write(buffer[:size])
@@ -189,6 +193,13 @@ class TLSStream:
         if self._outgoing.pending:
             self.flush()
         return size
+
+    def holds_part(self, buffer: memoryview) -> bool:
+        at = 0
+        # RFC 8446 section 5.1: type, version, and in two octets how much follows.
+        while at + 5 <= self._fed:
+            at += 5 + int.from_bytes(buffer[at + 3 : at + 5])
+        return at != self._fed
 
     def send(self, data: bytes | memoryview) -> int:
         if self.unflushed and not self.flush():

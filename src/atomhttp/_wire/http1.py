@@ -66,6 +66,11 @@ class Http1Engine:
         """Whether another exchange may follow on this connection, as far as the peer's bytes tell."""
         return self.state == IDLE
 
+    @property
+    def begun(self) -> bool:
+        """Whether a part of a response, or an interim one, has come."""
+        return bool(self._held or self._used)
+
     def expect(self, method: str) -> None:
         """A request with `method` goes out: its response is next. The method decides how that is framed."""
         if self.state != IDLE:
