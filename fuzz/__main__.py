@@ -28,14 +28,19 @@ READERS = (
 def main() -> int:
     arguments, options = _split(sys.argv[1:])
     parser = argparse.ArgumentParser(
-        prog="python -m fuzz", description="Fuzzes atomhttp; needs atheris, but to replay."
+        prog="python -m fuzz",
+        usage="python -m fuzz [options] [TARGET ...] [-- LIBFUZZER OPTIONS]",
+        description="Fuzzes atomhttp; needs atheris, but to replay.",
+        epilog="For a minute: python -m fuzz url -- -max_total_time=60",
     )
     parser.add_argument("targets", nargs="*", metavar="TARGET", help="by default all, one after the other")
-    parser.add_argument("--list", action="store_true", help="the targets there are")
-    parser.add_argument("--replay", nargs="+", metavar="FILE", help="run these inputs, without atheris")
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument("--list", action="store_true", help="the targets there are")
+    instead.add_argument("--replay", nargs="+", type=Path, metavar="FILE", help="run these inputs, without atheris")
     parser.add_argument("--findings", type=Path, default=Path(), metavar="FOLDER", help="where findings are written")
     parser.add_argument("--corpus", type=Path, help="keep what is found in folders in here; used again in the next run")
     given = parser.parse_args(arguments)
+    _check(parser, given)
     if not (given.list or given.replay):
         _instrument()
     from fuzz.targets import TARGETS
@@ -54,6 +59,20 @@ def main() -> int:
     if failed:
         sys.stderr.write(f"\nFindings in: {', '.join(failed)}\n")
     return len(failed)
+
+
+def _check(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
+    for path in given.replay or ():
+        if not path.is_file():
+            parser.error(f"--replay: no file {str(path)!r}")
+    for name in ("findings", "corpus"):
+        try:
+            if (folder := getattr(given, name)) is not None:
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            parser.error(f"--{name}: {error}")
+    if not (given.list or given.replay or importlib.util.find_spec("atheris")):
+        parser.error("atheris is not installed; it has wheels for Linux, CPython 3.11 to 3.13")
 
 
 def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
@@ -79,12 +98,12 @@ def _find_others() -> list[str]:
     return [name.removesuffix(".__init__") for name in names if not name.startswith(READERS)]
 
 
-def _replay(names: list[str], paths: list[str]) -> None:
+def _replay(names: list[str], paths: list[Path]) -> None:
     """What is wrong is raised."""
     from fuzz.targets import TARGETS
 
     for path in paths:
-        data = Path(path).read_bytes()
+        data = path.read_bytes()
         for name in names:
             sys.stderr.write(f"{name}: {path}: {data[:80]!r}\n")
             TARGETS[name].run(data)

@@ -15,8 +15,11 @@ REDACTED: Final = "[redacted]"
 # Matched anywhere in a name, case and separators ignored: "X-Api-Key", "apiKey" and "api_key" are one name.
 _SECRET_WORDS: Final = re.compile(
     r"authorization|authentication$|cookie|passw(or)?d|passphrase|^pass$|^pwd$|secret|token|apikey|credential|signature"
-    r"|session|(access|auth|functions|private|subscription)key$|assertion|csrf|xsrf|jwt|^x?auth$|^sig$|^key$"
+    r"|session|(access|auth|functions|private|subscription)key$|assertion|csrf|xsrf|jwt|bearer|hmac|^x?(auth|sig|otp|pin|pw|sid)$"
+    r"|samlresponse|^key$"
 )
+# What OAuth calls its authorisation code; in anything but a query, a code is an everyday thing.
+_SECRET_PARAMETERS: Final = frozenset(("code",))
 # Options that are about secrets, and hold none.
 _PLAIN_NAMES: Final = frozenset(("xsrfcookiename", "xsrfheadername", "withxsrftoken", "withcredentials"))
 _URL_FIELDS: Final = frozenset(("location", "contentlocation", "referer", "link", "refresh"))
@@ -35,7 +38,13 @@ _QUERY_VALUE: Final = re.compile(r"[^&#]*")
 # A URL in a query is encoded; what is not, is looked through as part of the whole.
 _ENCODED_VALUE: Final = re.compile(r"[^&#?;]*")
 _ENCODED_MARK: Final = re.compile("%2f|%3f", re.IGNORECASE)
-_SCHEME_OF_AUTH: Final = re.compile(r"(?:basic|bearer|digest|negotiate|token|apikey)[ \t]", re.IGNORECASE)
+# Credentials by their form, in a field of any name (RFC 9110 section 11.4).
+_CREDENTIALS: Final = re.compile(
+    r"(?:basic|bearer|negotiate|token|apikey)[ \t]+[\w.~+/-]{8,}=*\s*\Z|digest[ \t].*response=",
+    re.IGNORECASE | re.ASCII,
+)
+_CHALLENGES: Final = frozenset(("wwwauthenticate", "proxyauthenticate"))
+_USERINFO_IN_TEXT: Final = re.compile(r"(?<=//)[^/?#\s]*@")
 
 
 def is_secret_name(name: str) -> bool:
@@ -44,9 +53,15 @@ def is_secret_name(name: str) -> bool:
     return letters in _declared or (_SECRET_WORDS.search(letters) is not None and letters not in _PLAIN_NAMES)
 
 
+def is_secret_parameter(name: str) -> bool:
+    """The same for the parameters of a URL."""
+    return is_secret_name(name) or name.lower() in _SECRET_PARAMETERS
+
+
 def declare_secret(name: str) -> None:
     """From now on what goes by `name` is not shown: somebody has said that a credential travels in it."""
-    _declared.add(_NOT_LETTERS.sub("", name.lower()))
+    if letters := _NOT_LETTERS.sub("", name.lower()):
+        _declared.add(letters)
 
 
 _declared: Final[set[str]] = set()
@@ -78,7 +93,7 @@ def _mask_query(text: str) -> str:
     while found := _QUERY_NAME.search(text, position):
         pieces.append(text[position : found.end()])
         position = found.end()
-        is_secret = is_secret_name(unquote_plus(found[1]))
+        is_secret = is_secret_parameter(unquote_plus(found[1]))
         end = (_QUERY_VALUE if is_secret else _ENCODED_VALUE).match(text, position).end()  # type: ignore[union-attr]  # both match anything
         if is_secret or _hides_secret(text[position:end]):
             pieces.append(REDACTED)
@@ -94,7 +109,7 @@ def _hides_secret(value: str) -> bool:
     if "//" not in plain and "?" not in plain:
         return False
     return _USERINFO.search(plain) is not None or any(
-        is_secret_name(unquote_plus(each[1])) for each in _QUERY_NAME.finditer(plain)
+        is_secret_parameter(unquote_plus(each[1])) for each in _QUERY_NAME.finditer(plain)
     )
 
 
@@ -116,10 +131,7 @@ def redact_value(name: str, value: Any) -> Any:  # noqa: PLR0911  # one return a
     if isinstance(value, str):
         if name == "params":
             return redact_url(f"?{value}")[1:]
-        if _SCHEME_OF_AUTH.match(value):
-            return REDACTED
-        is_url = letters in _URL_FIELDS or "//" in value or "?" in value
-        return redact_url(value) if is_url else value
+        return _redact_text(letters, value)
     if name == "cert" and isinstance(value, (list, tuple)):
         # A certificate, a key, and the key's password.
         return [*value[:2], *([REDACTED] if len(value) > 2 else [])]
@@ -127,6 +139,18 @@ def redact_value(name: str, value: Any) -> Any:  # noqa: PLR0911  # one return a
         return {str(key): redact_value(str(key), item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         if len(value) == 2 and isinstance(value[0], str) and is_secret_name(value[0]):
-            return (value[0], REDACTED)
+            return [value[0], REDACTED] if isinstance(value, list) else (value[0], REDACTED)
         return [redact_value("", item) for item in value]
     return value
+
+
+def _redact_text(letters: str, value: str) -> str:
+    if _CREDENTIALS.match(value) and letters not in _CHALLENGES:
+        return REDACTED
+    if letters in _URL_FIELDS:
+        return redact_url(value)
+    if "//" not in value and "?" not in value:
+        return value
+    # A sentence may hold URLs, and marks that mean nothing.
+    is_prose = any(map(str.isspace, value))
+    return _mask_query(_USERINFO_IN_TEXT.sub("", value)) if is_prose else redact_url(value)

@@ -281,7 +281,8 @@ class AtomHTTPTimeoutError(AtomHTTPError, TimeoutError):
     def passed(cls, limit: float, elapsed: float, phase: str, url: str, *, by_phase: bool = False) -> Self:
         """The error for a limit that has passed while `phase` was being waited for; `by_phase`: the phase's own."""
         url = redact_url(url)
-        kind = f"{phase} limit" if by_phase else "total limit"
+        # Under the name that it was given by.
+        kind = f"{'read' if phase in ('headers', 'body') else phase} limit" if by_phase else "total limit"
         message = f"timeout of {limit:g} s exceeded ({kind}) after {elapsed:.3f} s in phase {phase!r}: {url}"
         return cls(message, phase=phase, limit=limit, elapsed=elapsed, url=url)
 

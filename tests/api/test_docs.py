@@ -29,7 +29,7 @@ from support.seed_origin import TITLES, answer, parts
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-OTHERS = [ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", ROOT / "examples" / "README.md"]
+OTHERS = [ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", ROOT / "examples" / "README.md"]
 API, CDN, SOCKET = "https://api.example.com", "https://cdn.example.net", "/var/run/docker.sock"
 OUTSIDE = re.compile(r"https?://(?!127\.0\.0\.1:)[\w.-]+")
 BLOCK = re.compile(
@@ -314,6 +314,19 @@ def test_its_links_lead_somewhere(page: Path) -> None:
         found = page.parent / path if path else page
         assert found.exists(), target
         assert not anchor or anchor in anchors(found), target
+
+
+def test_every_promise_leads_to_a_test_that_is_there() -> None:
+    page = ROOT / "docs" / "protection.md"
+    rows = [
+        line for line in page.read_text().splitlines() if re.match(r"\| (?!Promise|-)", line.replace("|---", "| -"))
+    ]
+    assert len(rows) > 30
+    for row in rows:
+        tests = re.findall(r"\[`(test_\w+)`\]\(([^)]+)\)", row)
+        assert tests, row
+        for name, path in tests:
+            assert f"def {name}(" in (page.parent / path).read_text(), f"{path}: {name}"
 
 
 def test_every_page_is_in_the_index_and_has_a_sentence_on_the_synchronous_client() -> None:

@@ -1495,3 +1495,23 @@ async def test_an_interceptor_manager_tells_what_it_holds(api: Api) -> None:
     interceptors.use(mine, is_response=True)
     assert (len(interceptors), len(interceptors.request), len(interceptors.response)) == (2, 1, 1)
     assert repr(interceptors) == "<InterceptorManager 1 request, 1 response>"
+
+
+# Options that an interceptor takes away
+
+
+@pytest.mark.parametrize("name", ["params", "cookies", "headers", "data", "meta", "timeout", "base_url", "auth"])
+@pytest.mark.parametrize("how", ["None", "del"])
+async def test_an_option_that_is_taken_away_is_the_clients_again(api: Api, origin: Origin, name: str, how: str) -> None:
+    client = api.client(base_url=origin.url, timeout=7)
+
+    def take_away(config: Any) -> None:
+        if how == "del":
+            delattr(config, name)
+        elif name not in ("timeout", "base_url", "auth"):  # with these None is a value
+            setattr(config, name, None)
+
+    client.interceptors.request.use(take_away)
+    response = await client.get("/echo", headers={"X-Mine": "1"})
+    assert response.status == 200
+    assert response.config.timeout == 7

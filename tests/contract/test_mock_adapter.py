@@ -408,7 +408,7 @@ async def test_errors_are_retried_as_the_networks_are(api: Api) -> None:
     ("options", "limit", "message"),
     [
         ({"timeout": 30}, 30, "total limit"),
-        ({"timeout": Timeout(60, read=5)}, 5, "headers limit"),
+        ({"timeout": Timeout(60, read=5)}, 5, "read limit"),
         ({"timeout": 30, "response_type": "stream"}, 30, "total limit"),
         ({"timeout": 30, "max_content_length": 5}, 30, "total limit"),
     ],

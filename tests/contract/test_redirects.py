@@ -988,6 +988,28 @@ async def test_the_content_of_a_redirect_is_not_collected(response_type: str) ->
             assert response.status == 200
 
 
+async def test_a_deadline_in_the_content_of_a_redirect_ends_the_call(virtual_clock: VirtualClockLoop) -> None:
+    """And nothing is sent after it."""
+    with Peer([expect_head(), expect_body(), send(ENDLESS.replace(b"302", b"307") + b"0"), drain()]) as peer:
+        async with AtomHTTP(timeout=0.4) as client:
+            with pytest.raises(AtomHTTPTimeoutError) as caught:
+                await client.post(peer.url, data=b"x")
+    assert caught.value.phase == "body"
+    assert caught.value.limit == 0.4
+    assert peer.connections == 1
+
+
+async def test_content_beside_a_status_that_leads_nowhere_is_whole() -> None:
+    whole = b"HTTP/1.1 302 Found\r\nContent-Length: 2000000\r\n\r\n"
+    with Peer([expect_head(), send(whole), send(b"x" * 2_000_000), drain()]) as peer:
+        async with AtomHTTP(response_type="text") as client:
+            with pytest.raises(AtomHTTPStatusError) as caught:
+                await client.get(peer.url, validate_status=True)
+    assert caught.value.response is not None
+    assert not caught.value.response.truncated
+    assert len(caught.value.response.data) == 2_000_000
+
+
 async def test_the_content_of_a_redirect_that_is_not_followed_is_whole() -> None:
     whole = b"HTTP/1.1 302 Found\r\nLocation: /end\r\nContent-Length: 200000\r\n\r\n" + b"x" * 200_000
     with Peer([expect_head(), send(whole), drain()]) as peer:

@@ -61,7 +61,9 @@ def encode_multipart(form: FormData, declared: str | None = None) -> tuple[bytes
 def _find_boundary(content_type: str) -> str | None:
     if _CONTENT_TYPE.fullmatch(content_type) is None:
         raise AtomHTTPOptionError(
-            f"headers: Content-Type: not the form of a media type: {content_type[:80]!r}", "ERR_BAD_OPTION_VALUE"
+            f'headers: Content-Type: not a media type with parameters, name=value or name="value": '
+            f"{content_type[:80]!r}; without a boundary, a good one is made",
+            "ERR_BAD_OPTION_VALUE",
         )
     for name, value in _PARAMETER.findall(content_type):
         if name.lower() == "boundary":

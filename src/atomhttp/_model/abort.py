@@ -113,7 +113,9 @@ class AbortSignal:
             # By another clock than this one's, its time has come.
             self._abort(self._time_out())
         reason = self._reason
-        message = "canceled" if reason is None else f"canceled: {redact_value('', reason)}"
+        # Text is meant to be read; in anything else names tell what is not.
+        shown = reason if isinstance(reason, str) else redact_value("", reason)
+        message = "canceled" if reason is None else f"canceled: {shown}"
         error = AtomHTTPCanceledError(message, reason=reason)
         error.__cause__ = reason if isinstance(reason, BaseException) else None
         return error

@@ -30,9 +30,12 @@ _NONE_IS_NOT_GIVEN: Final = frozenset((*_BODIES, "params", "headers", "cookies",
 
 
 class HeaderLayers(Protocol):
-    """Where a call's headers begin: the client's defaults for its method."""
+    """A client's defaults, where its calls begin."""
 
     def build_headers(self, method: str) -> Headers: ...
+
+    def restore(self, fields: dict[str, Any], name: str) -> None:
+        """The option `name` as it is when a call does not give it."""
 
 
 class _Options:
@@ -131,9 +134,15 @@ class RequestConfig(_Options):
     def __setattr__(self, name: str, value: Any) -> None:
         option = find_option(name, self._table, self._where)
         if value is None and option.name in _NONE_IS_NOT_GIVEN:
-            self.__dict__.pop(option.name, None)
+            delattr(self, name)
         else:
             super().__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        super().__delattr__(name)
+        layers: HeaderLayers | None = self.__dict__.get("_layers")
+        if layers is not None:
+            layers.restore(self.__dict__, BY_NAME[name].name)
 
     def _absent(self, option: Option) -> Any:
         if option.name == "headers":

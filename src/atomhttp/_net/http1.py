@@ -48,6 +48,8 @@ SLICE: Final = 120 * 1024
 # Seconds for which a look of the reactor at everything that is idle is good enough for one of them: what comes later
 # is as if it were still under way. (A look at each single one, each time, costs 2 to 5 µs a request.)
 RECENT: Final = 0.0005
+# What may lead on (RFC 9110 section 15.4): then its content is nobody's.
+REDIRECTS: Final = frozenset((301, 302, 303, 307, 308))
 
 
 class Owner(Protocol):
@@ -407,7 +409,7 @@ class Http1Connection:
             return
         call.head = head
         call.first_at = now
-        if 300 < head.status < 309 and not call.keeps_redirects:
+        if head.status in REDIRECTS and not call.keeps_redirects and head.find(b"location"):
             call.streaming = True
         if call.streaming or call.uploading:
             call.wake()

@@ -163,7 +163,7 @@ def _certificate_error(error: ssl.SSLCertVerificationError, where: str, tls: ssl
     if code in _UNKNOWN_ISSUER:
         if len(sent) == 1 and sent[0]["subject"] != sent[0]["issuer"]:
             parts.append("the server sent no intermediate certificate with it")
-        parts.append("verify='ca.pem' trusts another authority")
+        parts.append("to trust another authority, give its certificate: verify='ca.pem'")
     problem = AtomHTTPTLSError("; ".join(parts), code)
     problem.certificate = refused
     return problem

@@ -177,12 +177,16 @@ class Exchange:
     async def discard(self, response: Response[Any]) -> None:
         """Nobody will read `response`: lets go of what it holds."""
         if response.unread is not None:
-            await self._drain(response.unread, response.request.deadline)
+            with contextlib.suppress(AtomHTTPTimeoutError):
+                await self._drain(response.unread, response.request.deadline)
 
     async def _drain(self, reader: ContentReader, deadline: float | None) -> int:
         """Reads what little may be left of content that nobody wants, so that its connection can go on; how much."""
         due = self._driver.now() + PATIENCE
-        reader.bind(due if deadline is None else min(due, deadline))
+        if deadline is not None and deadline <= due:
+            reader.bind(deadline)
+            return await reader.drain(self._driver, DRAINED)
+        reader.bind(due)
         # Nothing is lost when it does not come: its connection is closed.
         with contextlib.suppress(AtomHTTPTimeoutError):
             return await reader.drain(self._driver, DRAINED)

@@ -167,6 +167,11 @@ class Plan:
             else:
                 fields[name] = value
 
+    def restore(self, fields: dict[str, Any], name: str) -> None:
+        """See `HeaderLayers`."""
+        if name in self._template:
+            fields[name] = self._template[name]
+
     def complete(self, config: RequestConfig) -> RequestConfig:
         """A config that an interceptor has made, over the defaults."""
         return self.build_config(None, None, config, {})

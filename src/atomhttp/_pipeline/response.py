@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, NoReturn, TypeVar
 
 from atomhttp._adapters.base import AdapterResponse
 from atomhttp._body.decode import decode_json_body, decode_text, decode_typed
+from atomhttp._body.json_codec import dumps
 from atomhttp._model.cookies import CookieJar
 from atomhttp._model.headers import Headers
 from atomhttp._model.request import Request
@@ -289,12 +290,12 @@ class Response(Generic[T]):
         config = self.config.redacted() if self.config is not None else None
         # An open stream stays with its connection.
         data: Any = self.data if keep_content and not hasattr(self.data, "iter_bytes") else None
-        is_structure = isinstance(data, (dict, list))
-        if is_structure:
-            # What of it goes by the name of a secret stays behind, and so does the text that it was read from.
-            data = redact_value("data", data)
+        content = self.content if keep_content else b""
+        if isinstance(data, (dict, list)) and (masked := redact_value("data", data)) != data:
+            # What goes by the name of a secret stays behind, also in the text that it was read from.
+            data, content = masked, _write_again(masked)
         twin = Response(data, self.status, self.status_text, Headers(redact_fields(self.headers.multi_items())), config)
-        twin.content = self.content if keep_content and not is_structure else b""
+        twin.content = content
         twin.truncated, twin.undecoded = self.truncated, self.undecoded
         twin.attempts, twin.stripped = self.attempts, self.stripped
         twin.history = tuple(earlier.redacted() for earlier in self.history)
@@ -336,6 +337,14 @@ def is_accepted(validate: Any, status: int) -> bool:
     if validate is None:
         return True
     return 200 <= status <= 299 if validate is True else bool(validate(status))
+
+
+def _write_again(data: Any) -> bytes:
+    try:
+        return dumps(data)
+    except AtomHTTPOptionError:
+        # A transformer has put something into it that no JSON is.
+        return b""
 
 
 def status_error(response: Response[Any]) -> AtomHTTPStatusError:

@@ -203,7 +203,7 @@ class Http1Engine:
             self._used = self._interim = 0
         status, coding, length = head.status, head.transfer_encoding, head.content_length
         if coding is not None and (coding.rstrip(b" ").lower() != b"chunked" or head.http_version != "1.1"):
-            raise AtomHTTPProtocolError(f"a Transfer-Encoding that cannot be framed: {coding[:80]!r}")
+            raise AtomHTTPProtocolError(f"a Transfer-Encoding that cannot be framed: {shown(coding)}")
         if status in _NO_CONTENT or self._never_has_content(status):
             return self._end(rest, END_OF_MESSAGE, events)
         if length is not None:
