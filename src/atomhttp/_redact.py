@@ -11,6 +11,9 @@ from typing import Any, Final
 from urllib.parse import unquote_plus
 
 REDACTED: Final = "[redacted]"
+# In the place of what is nested deeper than anybody reads: a server may have chosen how deep.
+DEEPER: Final = "…"
+MAX_DEPTH: Final = 50
 
 # Matched anywhere in a name, case and separators ignored: "X-Api-Key", "apiKey" and "api_key" are one name.
 _SECRET_WORDS: Final = re.compile(
@@ -118,8 +121,8 @@ def redact_fields(fields: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     return [(name, redact_value(name, value)) for name, value in fields]
 
 
-def redact_value(name: str, value: Any) -> Any:  # noqa: PLR0911  # one return a kind of value
-    """`value` as it may be shown for the option or key `name`; mappings and lists are walked."""
+def redact_value(name: str, value: Any, depth: int = MAX_DEPTH) -> Any:  # noqa: PLR0911  # one return a kind of value
+    """`value` as it may be shown for the option or key `name`; mappings and lists are walked, `depth` levels."""
     if value is None or isinstance(value, bool):
         return value
     if is_secret_name(name):
@@ -135,12 +138,14 @@ def redact_value(name: str, value: Any) -> Any:  # noqa: PLR0911  # one return a
     if name == "cert" and isinstance(value, (list, tuple)):
         # A certificate, a key, and the key's password.
         return [*value[:2], *([REDACTED] if len(value) > 2 else [])]
+    if not depth and isinstance(value, (Mapping, list, tuple)):
+        return DEEPER
     if isinstance(value, Mapping):
-        return {str(key): redact_value(str(key), item) for key, item in value.items()}
+        return {str(key): redact_value(str(key), item, depth - 1) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         if len(value) == 2 and isinstance(value[0], str) and is_secret_name(value[0]):
             return [value[0], REDACTED] if isinstance(value, list) else (value[0], REDACTED)
-        return [redact_value("", item) for item in value]
+        return [redact_value("", item, depth - 1) for item in value]
     return value
 
 

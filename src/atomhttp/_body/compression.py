@@ -25,6 +25,9 @@ _STEP: Final = 32_768
 _SLICE: Final = 16_384
 MAX_CODINGS: Final = 5  # nobody sends more than two; curl and urllib3, once attacked through chains, allow 5
 _ZSTD_WINDOW_LOG: Final = 23  # 8 MiB, the most that the HTTP coding allows (RFC 9659)
+# Windows add up in a chain, and nobody needs large ones twice: all together, and one of zstd's.
+_MAX_WINDOWS: Final = 2**24
+_CHAINED_WINDOW_LOG: Final = 22
 # A member or frame costs microseconds to set up, however little is in it. BGZF files end in one that is empty.
 _MAX_EMPTY_MEMBERS: Final = 100
 # brotli overshoots its limit by the size of its blocks: 32,752 bytes, then 65,520 more. This one gets the first alone.
@@ -126,7 +129,8 @@ def build_decoder(codings: Sequence[str]) -> Decoder | None:
     if not _KNOWN.issuperset(codings):
         raise UnknownCodingError(codings)
     # The last one applied is the first to come off.
-    return Decoder([_build_stage(coding) for coding in reversed(codings)])
+    windows = _Windows() if len(codings) > 1 else None
+    return Decoder([_build_stage(coding, windows) for coding in reversed(codings)])
 
 
 def decode_content(content: bytes, codings: Sequence[str]) -> bytes:
@@ -214,16 +218,33 @@ def _slices(data: bytes) -> Iterator[bytes | memoryview]:
         yield view[start : start + _SLICE]
 
 
-def _build_stage(coding: str) -> _Stage:
+class _Windows:
+    """How much of their output the stages of a chain may keep to refer back to."""
+
+    def __init__(self) -> None:
+        self._left = _MAX_WINDOWS
+
+    def take(self, log: int) -> None:
+        """2**log bytes, for a stage."""
+        self._left -= 1 << log
+        if self._left < 0:
+            raise AtomHTTPDecodeError(f"the body's codings ask for windows of more than {_MAX_WINDOWS} bytes together")
+
+
+def _build_stage(coding: str, windows: _Windows | None) -> _Stage:
     if coding == "gzip":
         return _MembersStage("gzip", lambda: _ZlibMember(_GZIP_BITS), zlib.error, padded=True)
     if coding == "deflate":
         return _DeflateStage()
     if coding == "br":
         brotli = _installed(_brotli(), "br")
-        return _MembersStage("br", lambda: _BrotliMember(brotli.Decompressor()), brotli.error, several=False)
+        return _MembersStage("br", lambda: _BrotliMember(brotli.Decompressor(), windows), brotli.error, several=False)
     zstd = _installed(_zstd(), "zstd")
-    options = {zstd.DecompressionParameter.window_log_max: _ZSTD_WINDOW_LOG}
+    log = _ZSTD_WINDOW_LOG
+    if windows is not None:
+        log = _CHAINED_WINDOW_LOG
+        windows.take(log)
+    options = {zstd.DecompressionParameter.window_log_max: log}
     return _MembersStage("zstd", lambda: _ZstdMember(zstd.ZstdDecompressor(options=options)), zstd.ZstdError)
 
 
@@ -347,14 +368,18 @@ class _ZlibMember:
 
 
 class _BrotliMember:
-    __slots__ = ("_object", "eof", "has_content")
+    __slots__ = ("_object", "_windows", "eof", "has_content")
 
-    def __init__(self, decompressor: Any) -> None:
+    def __init__(self, decompressor: Any, windows: _Windows | None) -> None:
         self._object = decompressor
+        self._windows = windows
         self.eof = False
         self.has_content = False
 
     def decompress(self, data: bytes | memoryview) -> Iterator[bytes]:
+        if self._windows is not None:
+            self._windows.take(_brotli_window_log(data[0]))
+            self._windows = None
         while True:
             piece = self._object.process(data, output_buffer_limit=_BROTLI_LIMIT)
             self.eof = self._object.is_finished()
@@ -367,6 +392,16 @@ class _BrotliMember:
 
     def surplus(self) -> bytes:
         return b""  # brotli refuses data beyond its end itself
+
+
+def _brotli_window_log(first: int) -> int:
+    """What the first byte of a brotli stream says: RFC 7932 section 9.1."""
+    if not first & 1:
+        return 16
+    if large := first >> 1 & 7:
+        return 17 + large
+    small = first >> 4 & 7
+    return 8 + small if small else 17
 
 
 class _ZstdMember:

@@ -176,7 +176,7 @@ def decode_json_body(
     try:
         value = json_codec.loads(content) if decoder is None else decoder(content.removeprefix(_BOM_UTF8))
     except ValueError as error:
-        problem = error
+        problem = _detached(error)
     else:
         if type(value) is dict or type(value) is list:
             return value
@@ -205,10 +205,16 @@ def _decode_refused(
             recoded = _decode_text(content, codec, "strict").encode()
             return json_codec.loads(recoded) if decoder is None else decoder(recoded)
         except ValueError as error:
-            problem = error
+            problem = _detached(error)
     if strict:
         raise AtomHTTPDecodeError(f"the body is not JSON: {problem}") from problem
     return _decode_other(content, content_type, encoding)
+
+
+def _detached(error: ValueError) -> ValueError:
+    """`error` without tracebacks: they would hold on to the frame that holds it, and with it to the response."""
+    error.__context__ = None
+    return error.with_traceback(None)
 
 
 def _decode_other(content: bytes, content_type: str, encoding: str | None) -> str | bytes:

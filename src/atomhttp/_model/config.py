@@ -235,6 +235,8 @@ def _deep_copy(value: Any, memo: dict[int, Any]) -> Any:
         return copy.deepcopy(value, memo)
     except TypeError:
         return value
+    except RecursionError:
+        raise AtomHTTPOptionError("an option is nested too deeply to be copied", "ERR_BAD_OPTION_VALUE") from None
 
 
 def given_options(config: Any, options: Mapping[str, Any]) -> dict[str, Any]:

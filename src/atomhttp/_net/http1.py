@@ -453,7 +453,10 @@ class Http1Connection:
             self.idle_since = now
             self._owner.release(self)
         else:
-            self.close()
+            try:
+                self.close()
+            except Exception as error:
+                call.interrupt(error)
         waiter = call.wakeable
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
@@ -528,16 +531,18 @@ class Http1Connection:
         if call is not None:
             call.connection = None
         self._unsent = None
-        if self._reset_by is None:
-            self._stream.shutdown()
-        reactor = self.reactor
-        sock = self._stream.sock
-        if reactor is not None:
-            self._watch(0)
-            reactor.close(sock)
-        else:
-            sock.close()
-        self._owner.forget(self)
+        try:
+            if self._reset_by is None:
+                self._stream.shutdown()
+        finally:
+            reactor = self.reactor
+            sock = self._stream.sock
+            if reactor is not None:
+                self._watch(0)
+                reactor.close(sock)
+            else:
+                sock.close()
+            self._owner.forget(self)
 
 
 class SharedHttp1Connection(Http1Connection):

@@ -366,22 +366,30 @@ class Pool:
                 self._reused += max(0, connection.served - 1)
                 bucket.members.discard(connection)
             if session is not None:
-                # The newest last: a ticket is good for hours, and the oldest goes first.
-                self._sessions.pop(bucket.route, None)
-                self._sessions[bucket.route] = session
-                if len(self._sessions) > MAX_SESSIONS:
-                    del self._sessions[next(iter(self._sessions))]
+                self._keep_session(bucket.route, session)
         self._leave(bucket, connection)
+
+    def _keep_session(self, route: Route, session: TLSSession) -> None:
+        # The newest last: a ticket is good for hours, and the oldest goes first.
+        known = self._sessions.pop(route, None)
+        self._sessions[route] = known if known is not None and known.is_kept else session
+        if len(self._sessions) > MAX_SESSIONS:
+            del self._sessions[next(iter(self._sessions))]
 
     def _find_session(self, bucket: Bucket) -> TLSSession | None:
         """A TLS session to take up again: of a connection that is open, or of the last one that was."""
+        known = self._sessions.get(bucket.route)
+        if known is not None and known.is_kept:
+            return known
         if self.driver is not None:
             # Synchronously another thread may be reading from an open one, and OpenSSL's objects are not to be shared.
             for member in list(bucket.members):
                 # What has served has had the time for a ticket to come.
                 if isinstance(member, Http1Connection) and member.served and (session := member.session) is not None:
+                    with self._lock:
+                        self._keep_session(bucket.route, session)
                     return session
-        return self._sessions.get(bucket.route)
+        return known
 
     def _leave(self, bucket: Bucket, member: Http1Connection | Call) -> None:
         """There is a place free."""

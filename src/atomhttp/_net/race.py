@@ -76,7 +76,12 @@ class Race:
         return self._winner
 
     def expire(self, now: float) -> float | None:
-        self._start_next()
+        try:
+            self._start_next()
+        except Exception as error:
+            # The call is told, and not the event loop.
+            self._call.interrupt(error)
+            return None
         if self._winner is not None or not (self._attempts or self._waiting):
             # Unix sockets connect, or fail, at once: there is no event to come.
             self._call.wake()
@@ -111,6 +116,9 @@ class Race:
             sock.close()
             self._errors.append(error)
             return False
+        except BaseException:
+            sock.close()
+            raise
         if code == 0:
             self._winner = sock
             return True

@@ -151,10 +151,12 @@ class Reactor:
 
     def run_timers(self) -> None:
         """Expires what is due and arms the driver for what comes next."""
-        self.timers.run(self.now())
-        due = self.timers.next_due()
-        if due is not None:
-            self._driver.arm(due)
+        try:
+            self.timers.run(self.now())
+        finally:
+            due = self.timers.next_due()
+            if due is not None:
+                self._driver.arm(due)
 
     def _serve(self, events: Sequence[tuple[int, int]]) -> None:
         handlers, fresh = self._handlers, self._fresh

@@ -20,7 +20,7 @@ from atomhttp._pipeline.redirects import leads_on
 from atomhttp._pipeline.resend import check_resend
 from atomhttp._pipeline.response import Response, is_accepted
 from atomhttp._redact import redact_url
-from atomhttp.errors import AtomHTTPError, AtomHTTPTimeoutError
+from atomhttp.errors import AtomHTTPError, AtomHTTPNetworkError, AtomHTTPTimeoutError
 
 # What the policies wrap: sends a request, brings back its response. Content that is not to be streamed has been read.
 Send: TypeAlias = Callable[[Request], Awaitable[Response[Any]]]
@@ -29,6 +29,8 @@ Send: TypeAlias = Callable[[Request], Awaitable[Response[Any]]]
 DRAINED: Final = 64 * 1024
 # For so many seconds: a new connection takes no longer.
 PATIENCE: Final = 1.0
+# Gzip of which nobody notices the decoding, however much comes of it (at most 1,032 times as much).
+SMALL: Final = 16 * 1024
 # How much of a refused response is read for its error, unless maxContentLength says otherwise.
 REFUSED: Final = 1024 * 1024
 
@@ -77,6 +79,9 @@ class Exchange:
         try:
             raw = await self._adapter.send(request)
         except AtomHTTPError as error:
+            if request.fresh and isinstance(error, AtomHTTPNetworkError) and error.request_sent == "no":
+                # The attempt before this one may have been.
+                error.request_sent = "maybe"
             self.record_failure(request, began, error)
             check_resend(request, error)
             return await self.send(request)
@@ -112,8 +117,8 @@ class Exchange:
         try:
             if leads_on(response, request.outline):
                 await self._discard_redirect(raw, request)
-            elif type(raw.body) is bytes and not request.outline.streaming:
-                self._take(raw, request, response)
+            elif type(raw.body) is bytes and not request.outline.streaming and self._take(raw, request, response):
+                pass
             else:
                 await self._read(raw, request, response)
         except BaseException:
@@ -122,10 +127,14 @@ class Exchange:
             raise
         return response
 
-    def _take(self, raw: AdapterResponse, request: Request, response: Response[Any]) -> None:
+    def _take(self, raw: AdapterResponse, request: Request, response: Response[Any]) -> bool:
+        """Content that is there, and taken at once; False when it could take long to decode."""
         codings = Codings(raw, request.outline.method, request.outline.decompress)
+        if codings.decoded and (codings.decoded != ["gzip"] or len(raw.body) > SMALL):
+            return False
         response.content = codings.decode(raw.body)
         response.undecoded = codings.unknown
+        return True
 
     async def _read(self, raw: AdapterResponse, request: Request, response: Response[Any]) -> None:
         """Content that comes in pieces: read under the limit, or made ready to be handed on as a stream."""
@@ -137,6 +146,8 @@ class Exchange:
         reader.request = request
         response.undecoded = codings.unknown
         if outline.response_type == "stream":
+            # A plain timeout bounds the gaps of a stream, and ends where the consumer begins.
+            reader.due = None if outline.timeout.stream_gap is not None else request.deadline
             response.unread = reader
             return
         # Asked before its content is waited for: it may never end.

@@ -102,21 +102,25 @@ class _Stream:
 
     async def _read_line(self, driver: Any, max_line: int) -> bytes:
         """A line with its end; b"" at the end of the stream."""
-        held = b""
+        pieces: list[bytes] = []
+        size = 0
         while await self._fill(driver):
             end = self._buffer.find(b"\n", self._offset) + 1
-            held += self._take(end - self._offset if end else -1)
-            if len(_without_end(held)) > max_line:
+            piece = self._take(end - self._offset if end else -1)
+            pieces.append(piece)
+            size += len(piece)
+            # Put together once, however small the pieces: here and there for the limit's sake.
+            if size > max_line and len(_without_end(b"".join(pieces))) > max_line:
                 self._close()
                 raise AtomHTTPLimitError(
                     f"a line is longer than max_line, {max_line} bytes",
                     "ERR_MAX_CONTENT_LENGTH",
                     limit=max_line,
-                    size=len(held),
+                    size=size,
                 )
             if end:
                 break
-        return held
+        return b"".join(pieces)
 
     def _close(self) -> None:
         self._ended = self._end_told = True
