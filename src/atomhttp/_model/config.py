@@ -244,7 +244,7 @@ def given_options(config: Any, options: Mapping[str, Any]) -> dict[str, Any]:
     given: dict[str, Any] = {}
     if config is not None:
         if isinstance(config, RequestConfig):
-            given = {name: _own_copy(value) for name, value in config.items()}
+            given = {name: _own_copy(name, value) for name, value in config.items()}
             given["headers"] = config.headers.copy()
         elif isinstance(config, Mapping):
             given = check_options(config, CALL_OPTIONS, "a call")
@@ -258,9 +258,9 @@ def given_options(config: Any, options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None or name not in _NONE_IS_NOT_GIVEN}
 
 
-def _own_copy(value: Any) -> Any:
-    """What is changed in place, `params` and `meta`, belongs to one config."""
-    return value.copy() if type(value) in (dict, list) else value
+def _own_copy(name: str, value: Any) -> Any:
+    """What is changed in place, `params` and `meta`, belongs to one config; a body is the caller's."""
+    return value.copy() if name in ("params", "meta") and type(value) in (dict, list) else value
 
 
 def merge_given(config: RequestConfig, given: Mapping[str, Any]) -> None:
