@@ -47,7 +47,7 @@ HIGH_WATER: Final = 256 * 1024
 SLICE: Final = 120 * 1024
 # Seconds for which a look of the reactor at everything that is idle is good enough for one of them: what comes later
 # is as if it were still under way. (A look at each single one, each time, costs 2 to 5 µs a request.)
-RECENT: Final = 0.0005
+RECENT: Final = 0.001
 # What may lead on (RFC 9110 section 15.4): then its content is nobody's.
 REDIRECTS: Final = frozenset((301, 302, 303, 307, 308))
 

@@ -19,7 +19,8 @@ import os
 import socket
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Protocol
 
 from atomhttp._net.pollers import IN, Poller
@@ -33,7 +34,9 @@ BATCH: Final = 32
 BUDGET: Final = 0.005
 BUFFER_SIZE: Final = 256 * 1024
 
-_NONE: Final[frozenset[int]] = frozenset()
+# What `look` can tell apart; there is more only where thousands are ready at once.
+IN_SIGHT: Final = 512
+_NONE: Final[Mapping[int, int]] = MappingProxyType({})
 
 _reactors: weakref.WeakSet[Reactor] = weakref.WeakSet()
 
@@ -61,7 +64,7 @@ class Reactor:
         self.buffer = memoryview(bytearray(BUFFER_SIZE))
         # When the poller was asked last, and what it said then that nobody has served since.
         self.polled_at = 0.0
-        self.readable: frozenset[int] = _NONE
+        self.readable: Mapping[int, int] = _NONE
         self.closed = False
         self._driver = driver
         self._poll = poller.poll
@@ -107,11 +110,11 @@ class Reactor:
 
     def look(self, now: float) -> bool:
         """Notes in `readable` what is ready, without serving it; False when there is too much of it to tell."""
-        events = self._poll(0, BATCH)
-        if len(events) == BATCH:
+        events = self._poll(0, IN_SIGHT)
+        if len(events) >= IN_SIGHT:
             return False
         self.polled_at = now
-        self.readable = frozenset(fd for fd, _ in events)
+        self.readable = dict(events)
         return True
 
     def run_ready(self) -> None:
