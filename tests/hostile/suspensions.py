@@ -546,7 +546,7 @@ class _Trial:
         assert driver.reactor.handler_count == stats.idle
         # The pool's own, for what is idle.
         assert driver.reactor.timer_count <= len(pools), f"{driver.reactor.timer_count} timers"
-        assert sum(not timer.cancelled() for timer in loop._scheduled) <= len(pools)  # type: ignore[attr-defined]
+        assert sum(not timer.cancelled() for timer in loop._scheduled) <= len(pools)  # type: ignore[attr-defined]  # CPython's own
 
     def _check_pool(self, client: Any) -> PoolStats:
         stats: PoolStats = client.pool_stats()
@@ -567,4 +567,4 @@ class _Trial:
         if not self.is_sync:
             loop = asyncio.get_running_loop()
             assert asyncio.all_tasks() == {asyncio.current_task()}
-            assert all(timer.cancelled() for timer in loop._scheduled)  # type: ignore[attr-defined]
+            assert all(timer.cancelled() for timer in loop._scheduled)  # type: ignore[attr-defined]  # CPython's own

@@ -176,6 +176,7 @@ class Liar(str):
     def _lie(self, *_: object, **__: object) -> str:
         return "x\r\nX-Evil: 1"
 
+    # None of them has the signature that it should have: hence what mypy is told.
     __str__ = __format__ = __add__ = __radd__ = __mod__ = _lie  # type: ignore[assignment]
     lower = upper = strip = lstrip = rstrip = removeprefix = removesuffix = translate = replace = _lie  # type: ignore[assignment]
     title = capitalize = casefold = format = join = _lie  # type: ignore[assignment]
