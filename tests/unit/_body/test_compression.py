@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from atomhttp._body import compression
@@ -307,6 +307,8 @@ def test_a_memory_error_passes_through_and_spends(monkeypatch: pytest.MonkeyPatc
 @given(st.lists(st.sampled_from(list(CODERS)), min_size=1, max_size=5), st.binary(max_size=2000), st.data())
 @settings(deadline=None)
 def test_any_chain_split_anywhere_gives_the_same_bytes(chain: list[str], body: bytes, data: st.DataObject) -> None:
+    # Five windows of 4 MiB are refused, whatever is in them.
+    assume(chain.count("br") + chain.count("zstd") < 5)
     coded = body
     for coder in chain:
         coded = CODERS[coder](coded)
