@@ -37,9 +37,9 @@ _WELL_FORMED: Final = re.compile(
 # As much of anything else as may be its userinfo, wherever a lenient reader would look for it.
 _ANY_USERINFO: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*:)?[/\\]*.*(?:@|%40)", re.DOTALL)
 _QUERY_NAME: Final = re.compile(r"(?<=[?&;#])([^=&;#?\s]+)=")
-_QUERY_VALUE: Final = re.compile(r"[^&#]*")
+_VALUE_END: Final = re.compile(r"[&#]")
 # A URL in a query is encoded; what is not, is looked through as part of the whole.
-_ENCODED_VALUE: Final = re.compile(r"[^&#?;]*")
+_ENCODED_VALUE_END: Final = re.compile(r"[&#?;]")
 _ENCODED_MARK: Final = re.compile("%2f|%3f", re.IGNORECASE)
 # Credentials by their form, in a field of any name (RFC 9110 section 11.4).
 _CREDENTIALS: Final = re.compile(
@@ -97,7 +97,8 @@ def _mask_query(text: str) -> str:
         pieces.append(text[position : found.end()])
         position = found.end()
         is_secret = is_secret_parameter(unquote_plus(found[1]))
-        end = (_QUERY_VALUE if is_secret else _ENCODED_VALUE).match(text, position).end()  # type: ignore[union-attr]  # both match anything
+        stop = (_VALUE_END if is_secret else _ENCODED_VALUE_END).search(text, position)
+        end = stop.start() if stop else len(text)
         if is_secret or _hides_secret(text[position:end]):
             pieces.append(REDACTED)
             position = end

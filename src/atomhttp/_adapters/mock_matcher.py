@@ -11,6 +11,7 @@ from atomhttp._adapters.mock_request import MockRequest
 from atomhttp._model.params import serialize_params
 from atomhttp._model.url import is_absolute, parse_url
 from atomhttp._redact import is_secret_name, redact_url, redact_value
+from atomhttp._wire.http1_writer import encode_method
 from atomhttp.errors import AtomHTTPOptionError, AtomHTTPURLError
 
 ANY: Final = "*"
@@ -187,16 +188,15 @@ def _glob(text: str, separator: str = "/") -> re.Pattern[str]:
 
 # Reading the arguments
 
-# RFC 9110 section 9.1. A path is none, and a forgotten method would match nothing for ever.
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-
 
 def _read_method(method: Any) -> str:
     if method is None:
         return ANY
-    if not isinstance(method, str) or _TOKEN.fullmatch(method) is None:
-        raise bad_mock("method", f"expected a method, '*' or None, got {method!r}")
-    return method.upper()
+    try:
+        # A path is none, and a forgotten method would match nothing for ever.
+        return encode_method(method).upper()
+    except AtomHTTPOptionError:
+        raise bad_mock("method", f"expected a method, '*' or None, got {method!r}") from None
 
 
 def _read_query(query: str, params: Any) -> dict[str, list[Any]] | None:

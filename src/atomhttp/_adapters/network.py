@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 from atomhttp._adapters.base import AdapterResponse
 from atomhttp._model.checks import bad_value
 from atomhttp._model.dialing import Dialing
-from atomhttp._model.headers import Headers
+from atomhttp._model.headers import Headers, decode_value
 from atomhttp._model.options import BY_NAME, OPTIONS, check_options
 from atomhttp._model.request import Outline, Request
 from atomhttp._model.route import Route
@@ -472,11 +472,7 @@ class NetworkResponse(Call, AdapterResponse):
 
     @property
     def reason(self) -> str:  # type: ignore[override]  # read from the head when asked
-        raw = self._head.reason
-        try:
-            return raw.decode()
-        except UnicodeDecodeError:
-            return raw.decode("latin-1")
+        return decode_value(self._head.reason)
 
     @property
     def content_type(self) -> str:

@@ -15,6 +15,11 @@ def bad_value(name: str, value: object, expected: str) -> AtomHTTPOptionError:
     return AtomHTTPOptionError(f"{name}: expected {expected}, got {shown[:80]}", "ERR_BAD_OPTION_VALUE")
 
 
+def bad_kind(name: str, value: object, expected: str) -> AtomHTTPOptionError:
+    """The same for a value that is not shown, because nobody can tell what in it is a secret: by its type."""
+    return AtomHTTPOptionError(f"{name}: expected {expected}, got {type(value).__name__}", "ERR_BAD_OPTION_VALUE")
+
+
 def check_flag(name: str, value: Any) -> bool:
     """True or False."""
     if not isinstance(value, bool):

@@ -43,7 +43,7 @@ class Headers(MutableMapping[str, str]):
     def from_raw(cls, fields: Iterable[tuple[bytes, bytes]]) -> Headers:
         """Received fields: UTF-8 where they are, else Latin-1 (which never fails)."""
         headers = cls.__new__(cls)
-        headers._fields = CIMultiDict([(name.decode("ascii"), _decode(value)) for name, value in fields])
+        headers._fields = CIMultiDict([(name.decode("ascii"), decode_value(value)) for name, value in fields])
         headers._locked = headers._removed = frozenset()
         headers._on_change = None
         return headers
@@ -244,7 +244,7 @@ def _check_values(name: str, value: HeaderValue) -> list[str]:
 
 def _check_value(name: str, value: object) -> str:
     if isinstance(value, bytes):
-        value = _decode(value)
+        value = decode_value(value)
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
         value = str(value)
     if not isinstance(value, str):
@@ -277,7 +277,8 @@ def _first_spellings(names: Iterable[str]) -> Iterator[str]:
         yield seen.setdefault(name.lower(), name)
 
 
-def _decode(value: bytes) -> str:
+def decode_value(value: bytes) -> str:
+    """What a peer sent as text: UTF-8, else Latin-1."""
     try:
         return value.decode()
     except UnicodeDecodeError:

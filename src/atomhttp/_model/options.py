@@ -17,7 +17,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from atomhttp._model.abort import check_signal
 from atomhttp._model.address_guard import check_address_guard
-from atomhttp._model.checks import bad_value, camel_case, check_callable, check_count, check_flag
+from atomhttp._model.checks import bad_kind, bad_value, camel_case, check_callable, check_count, check_flag
 from atomhttp._model.cookie import check_pair
 from atomhttp._model.cookies import CookieJar
 from atomhttp._model.dialing import check_hosts, check_local_address
@@ -147,11 +147,7 @@ def _params(name: str, value: Any) -> Any:
     try:
         return [(key, item) for key, item in value]
     except (TypeError, ValueError):
-        # By its kind: nobody can tell what in it would be a name.
-        raise AtomHTTPOptionError(
-            f"{name}: expected a mapping, (name, value) pairs or str, got {type(value).__name__}",
-            "ERR_BAD_OPTION_VALUE",
-        ) from None
+        raise bad_kind(name, value, "a mapping, (name, value) pairs or str") from None
 
 
 def _params_serializer(name: str, value: Any) -> Any:
@@ -255,10 +251,7 @@ def _cert(name: str, value: Any) -> Any:
         and all(isinstance(item, (str, Path)) for item in value)
     ):
         return tuple(os.fspath(item) for item in value)
-    raise AtomHTTPOptionError(
-        f"{name}: expected a path, or (certificate, key) or (certificate, key, password), got {type(value).__name__}",
-        "ERR_BAD_OPTION_VALUE",
-    )
+    raise bad_kind(name, value, "a path, or (certificate, key) or (certificate, key, password)")
 
 
 def _callables_or_none(name: str, value: Any) -> Any:
@@ -291,11 +284,7 @@ def _cookies(name: str, value: Any) -> Any:
     if value is None or value is False or isinstance(value, CookieJar):
         return value
     if not isinstance(value, Mapping):
-        # By its kind: a Cookie header as str would be a secret.
-        raise AtomHTTPOptionError(
-            f"{name}: expected a mapping of names to values, a CookieJar, False or None, got {type(value).__name__}",
-            "ERR_BAD_OPTION_VALUE",
-        )
+        raise bad_kind(name, value, "a mapping of names to values, a CookieJar, False or None")
     for key, item in value.items():
         check_pair(key, item, name)
     return MappingProxyType({str.__str__(key): str.__str__(item) for key, item in value.items()})

@@ -21,7 +21,7 @@ _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
 _ABSOLUTE: Final = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.\-]*:)?//")
 _FORBIDDEN: Final = re.compile(r"[\x00-\x1f\x7f\\]|^ | $")
 _ZONE_ID: Final = re.compile(r"[^/]*//[^/?#\[]*\[[^\]/?#%]*%")
-_AUTHORITY: Final = re.compile(r"[^/?#]*")
+_AUTHORITY_END: Final = re.compile(r"[/?#]")
 _HALF_ABSOLUTE: Final = re.compile(r"https?:(?!//)", re.IGNORECASE)
 # RFC 1035 section 2.3.4; resolvers that got more have overflowed (CVE-2023-38545).
 MAX_HOST: Final = 255
@@ -221,9 +221,9 @@ def _shown(url: str) -> str:
 
 def _split_unix_url(url: str) -> tuple[str, str]:
     """`http+unix://%2Frun%2Fx.sock/path` as the socket's path and an ordinary URL."""
-    authority = _AUTHORITY.match(url.partition("://")[2])[0]  # type: ignore[index]  # it matches anything
-    rest = url.partition("://")[2][len(authority) :]
+    rest = url.partition("://")[2]
+    authority = _AUTHORITY_END.split(rest, maxsplit=1)[0]
     path = unquote(authority)
     if not path.startswith(("/", "\x00")) or "\x00" in path[1:]:
         raise AtomHTTPURLError(f"{_shown(url)}: expected http+unix:// and the socket's absolute path, percent-encoded")
-    return path, f"http://localhost{rest}"
+    return path, f"http://localhost{rest[len(authority) :]}"

@@ -117,9 +117,7 @@ class Exchange:
         try:
             if leads_on(response, request.outline):
                 await self._discard_redirect(raw, request)
-            elif type(raw.body) is bytes and not request.outline.streaming and self._take(raw, request, response):
-                pass
-            else:
+            elif not self._take(raw, request, response):
                 await self._read(raw, request, response)
         except BaseException:
             # What is left of it will not be read.
@@ -128,7 +126,9 @@ class Exchange:
         return response
 
     def _take(self, raw: AdapterResponse, request: Request, response: Response[Any]) -> bool:
-        """Content that is there, and taken at once; False when it could take long to decode."""
+        """Content that is there, taken at once; False where it comes in pieces, or could take long to decode."""
+        if type(raw.body) is not bytes or request.outline.streaming:
+            return False
         codings = Codings(raw, request.outline.method, request.outline.decompress)
         if codings.decoded and (codings.decoded != ["gzip"] or len(raw.body) > SMALL):
             return False
@@ -194,14 +194,15 @@ class Exchange:
     async def _drain(self, reader: ContentReader, deadline: float | None) -> int:
         """Reads what little may be left of content that nobody wants, so that its connection can go on; how much."""
         due = self._driver.now() + PATIENCE
-        if deadline is not None and deadline <= due:
-            reader.bind(deadline)
+        ends_call = deadline is not None and deadline <= due
+        reader.bind(deadline if ends_call else due)
+        try:
             return await reader.drain(self._driver, DRAINED)
-        reader.bind(due)
-        # Nothing is lost when it does not come: its connection is closed.
-        with contextlib.suppress(AtomHTTPTimeoutError):
-            return await reader.drain(self._driver, DRAINED)
-        return 0
+        except AtomHTTPTimeoutError:
+            if ends_call:
+                raise
+            # Nothing is lost when it does not come: its connection is closed.
+            return 0
 
     async def read_refused(self, reader: ContentReader, response: Response[Any]) -> None:
         """The beginning of a response whose status is refused: it says why."""
