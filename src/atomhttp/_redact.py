@@ -122,7 +122,7 @@ def redact_fields(fields: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     return [(name, redact_value(name, value)) for name, value in fields]
 
 
-def redact_value(name: str, value: Any, depth: int = MAX_DEPTH) -> Any:  # noqa: PLR0911  # one return a kind of value
+def redact_value(name: str, value: Any, depth: int = MAX_DEPTH) -> Any:
     """`value` as it may be shown for the option or key `name`; mappings and lists are walked, `depth` levels."""
     if value is None or isinstance(value, bool):
         return value
@@ -133,21 +133,21 @@ def redact_value(name: str, value: Any, depth: int = MAX_DEPTH) -> Any:  # noqa:
         # Objects whose `str()` is one.
         return redact_url(str(value))
     if isinstance(value, str):
-        if name == "params":
-            return redact_url(f"?{value}")[1:]
-        return _redact_text(letters, value)
-    if name == "cert" and isinstance(value, (list, tuple)):
+        return redact_url(f"?{value}")[1:] if name == "params" else _redact_text(letters, value)
+    return _redact_items(name, value, depth) if isinstance(value, (Mapping, list, tuple)) else value
+
+
+def _redact_items(name: str, value: Mapping[Any, Any] | list[Any] | tuple[Any, ...], depth: int) -> Any:
+    if name == "cert" and not isinstance(value, Mapping):
         # A certificate, a key, and the key's password.
         return [*value[:2], *([REDACTED] if len(value) > 2 else [])]
-    if not depth and isinstance(value, (Mapping, list, tuple)):
+    if not depth:
         return DEEPER
     if isinstance(value, Mapping):
         return {str(key): redact_value(str(key), item, depth - 1) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        if len(value) == 2 and isinstance(value[0], str) and is_secret_name(value[0]):
-            return [value[0], REDACTED] if isinstance(value, list) else (value[0], REDACTED)
-        return [redact_value("", item, depth - 1) for item in value]
-    return value
+    if len(value) == 2 and isinstance(value[0], str) and is_secret_name(value[0]):
+        return [value[0], REDACTED] if isinstance(value, list) else (value[0], REDACTED)
+    return [redact_value("", item, depth - 1) for item in value]
 
 
 def _redact_text(letters: str, value: str) -> str:

@@ -84,18 +84,22 @@ def loads_as(content: bytes, type_: Any) -> Any:
         return _load_by_pydantic(adapter.validate_json, content.removeprefix(b"\xef\xbb\xbf"))
     decode = _typed_decoder(type_)
     try:
-        try:
-            return decode(content)
-        except msgspec.ValidationError:
-            raise
-        except RecursionError:
-            raise ValueError("JSON is nested too deeply") from None
-        except ValueError:
-            # What only the standard library reads. JSON's keys are all text, hence str_keys.
-            return msgspec.convert(_load_leniently(content), type_, str_keys=True, dec_hook=_convert_custom)
+        return _load_into(type_, decode, content)
     except msgspec.ValidationError as error:
         # Not its own text: that quotes the value that is none of an enumeration, or no tag.
         raise ValueError(_QUOTED_VALUE.sub(r"\1\2", str(error))) from None
+
+
+def _load_into(type_: Any, decode: Callable[[bytes], Any], content: bytes) -> Any:
+    try:
+        return decode(content)
+    except msgspec.ValidationError:
+        raise
+    except RecursionError:
+        raise ValueError("JSON is nested too deeply") from None
+    except ValueError:
+        # What only the standard library reads. JSON's keys are all text, hence str_keys.
+        return msgspec.convert(_load_leniently(content), type_, str_keys=True, dec_hook=_convert_custom)
 
 
 _QUOTED_VALUE: Final = re.compile(r"\A(Invalid (?:enum )?value) .*?( - at `[^`]*`)?\Z", re.DOTALL)
