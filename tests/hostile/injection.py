@@ -20,7 +20,7 @@ import h11
 import idna
 
 from atomhttp import AtomHTTPError, AtomHTTPOptionError, AtomHTTPURLError, RequestConfig, SyncAtomHTTP
-from atomhttp._adapters.network import build_head
+from atomhttp._adapters.network_head import build_head
 from atomhttp.adapters import AdapterResponse
 from support.server import LocalServer
 

@@ -23,7 +23,8 @@ from typing import Any, Final, NoReturn, Self, TypeAlias
 from urllib.parse import unquote_to_bytes
 
 from atomhttp._adapters.base import AdapterResponse, LocalResponse
-from atomhttp._adapters.network import build_head, closed_stream_error
+from atomhttp._adapters.network_head import build_head
+from atomhttp._adapters.network_response import closed_stream_error
 from atomhttp._model.checks import check_flag
 from atomhttp._model.headers import Headers
 from atomhttp._model.request import Request

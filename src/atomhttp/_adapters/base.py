@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABCMeta
 from collections.abc import AsyncIterable, Iterable
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
@@ -29,7 +30,7 @@ class Content(Protocol):
 ContentInput: TypeAlias = "bytes | Iterable[bytes] | AsyncIterable[bytes] | Content"
 
 
-class AdapterResponse:
+class AdapterResponse(metaclass=ABCMeta):  # noqa: B024  # not abstract: the network's registers as one
     """What an adapter brings back: raw, content coding and all.
 
     Args:

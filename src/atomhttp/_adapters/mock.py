@@ -16,7 +16,8 @@ from atomhttp._adapters.base import Adapter, AdapterResponse
 from atomhttp._adapters.mock_matcher import Matcher, bad_mock
 from atomhttp._adapters.mock_reply import MockContent, Reply, read_replies
 from atomhttp._adapters.mock_request import MockRequest
-from atomhttp._adapters.network import HTTPAdapter, build_head
+from atomhttp._adapters.network import HTTPAdapter
+from atomhttp._adapters.network_head import build_head
 from atomhttp._model.checks import check_flag
 from atomhttp._model.headers import Headers
 from atomhttp._model.request import Request

@@ -12,7 +12,7 @@ from typing import Any, Final
 from atomhttp._adapters.base import AdapterResponse, LocalResponse
 from atomhttp._adapters.mock_matcher import bad_mock
 from atomhttp._adapters.mock_request import MockRequest
-from atomhttp._adapters.network import closed_stream_error
+from atomhttp._adapters.network_response import closed_stream_error
 from atomhttp._body.json_codec import dumps
 from atomhttp._model.callables import required_positionals
 from atomhttp._model.headers import Headers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from atomhttp._model.headers import Headers
 from atomhttp._model.options import OPTIONS
@@ -142,6 +142,44 @@ _FRAMING = frozenset(
 )
 
 
+_OUTLINE_FIELDS: Final = (
+    "_extended",
+    "adapter",
+    "auth",
+    "block",
+    "cookies",
+    "decompress",
+    "download_rate",
+    "form_serializer",
+    "head",
+    "is_plain",
+    "json_decoder",
+    "json_encoder",
+    "keep_alive",
+    "left_home",
+    "max_body_length",
+    "max_content_length",
+    "max_redirects",
+    "method",
+    "on_download_progress",
+    "on_upload_progress",
+    "resend",
+    "response_encoding",
+    "response_type",
+    "retry",
+    "route",
+    "router",
+    "signal",
+    "streaming",
+    "strict_json",
+    "target",
+    "timeout",
+    "transform_response",
+    "upload_rate",
+    "validate_status",
+)
+
+
 class Outline:
     """What equal requests have in common, worked out once: everything but content, config and time.
 
@@ -171,42 +209,7 @@ class Outline:
         head: the network adapter's cache of its head as bytes, for a request without content.
     """
 
-    __slots__ = (
-        "_extended",
-        "adapter",
-        "auth",
-        "block",
-        "cookies",
-        "decompress",
-        "download_rate",
-        "form_serializer",
-        "head",
-        "is_plain",
-        "json_decoder",
-        "json_encoder",
-        "keep_alive",
-        "left_home",
-        "max_body_length",
-        "max_content_length",
-        "max_redirects",
-        "method",
-        "on_download_progress",
-        "on_upload_progress",
-        "resend",
-        "response_encoding",
-        "response_type",
-        "retry",
-        "route",
-        "router",
-        "signal",
-        "streaming",
-        "strict_json",
-        "target",
-        "timeout",
-        "transform_response",
-        "upload_rate",
-        "validate_status",
-    )
+    __slots__ = _OUTLINE_FIELDS
 
     def __init__(
         self, target: Target, route: Route, block: FieldBlock, timeout: Timeout, options: Mapping[str, Any]
@@ -276,7 +279,7 @@ class Outline:
     def derive(self, block: FieldBlock, **changes: Any) -> Outline:
         """A copy with other header fields, and whatever else changes: of a request that is sent in another shape."""
         twin = Outline.__new__(Outline)
-        for name in Outline.__slots__:
+        for name in _OUTLINE_FIELDS:
             setattr(twin, name, getattr(self, name))
         twin.block = block
         twin.keep_alive = twin.keep_alive and block.keep_alive

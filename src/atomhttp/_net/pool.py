@@ -15,9 +15,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-import os
 import threading
-import weakref
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
@@ -37,7 +35,6 @@ if TYPE_CHECKING:
     from atomhttp._net.reactor import Reactor
 
 _logger = logging.getLogger("atomhttp.pool")
-_pools: weakref.WeakSet[Pool] = weakref.WeakSet()
 
 # Seconds by which we stop using a connection before the server says that it will close it.
 KEEP_ALIVE_MARGIN: Final = 1.0
@@ -138,7 +135,6 @@ class Pool:
         self._reset()
         if driver is not None:
             driver.join()
-        _pools.add(self)
 
     def _reset(self) -> None:
         self.closed = False
@@ -421,37 +417,45 @@ class Pool:
     def _serve_waiters(self) -> None:
         """Gives away what there is, oldest ticket first."""
         while True:
-            victim = None
             with self._lock:
-                turn = oldest_servable(
-                    (bucket.waiting[0].number, self._facts(bucket, len(bucket.idle))) for bucket in self._queues
-                )
-                if turn is None:
-                    return
-                number, decision = turn
-                bucket = next(item for item in self._queues if item.waiting[0].number == number)
-                ticket = bucket.waiting.popleft()
-                if decision is Decision.REUSE:
-                    try:
-                        ticket.connection = bucket.idle[-1]
-                        ticket.connection.move(ticket.call.driver.reactor)
-                        bucket.idle.pop()
-                    except IndexError:
-                        # Another thread was faster; the facts have changed.
-                        bucket.waiting.appendleft(ticket)
-                        continue
-                else:
-                    if decision is Decision.EVICT_THEN_OPEN:
-                        victim = self._pop_oldest_idle()
-                        if victim is None:
-                            bucket.waiting.appendleft(ticket)
-                            continue
-                    bucket.members.add(ticket.call)
-                self._tidy(bucket)
-                ticket.given = True
+                ticket, victim = self._grant()
+            if ticket is None:
+                return
             if victim is not None:
                 victim.close()
             self._tell(ticket.call, ticket.call.wake)
+
+    def _grant(self) -> tuple[Ticket | None, Http1Connection | None]:
+        """The oldest ticket that can be served, with what was given to it, and what has to be closed for that."""
+        while True:
+            turn = oldest_servable(
+                (bucket.waiting[0].number, self._facts(bucket, len(bucket.idle))) for bucket in self._queues
+            )
+            if turn is None:
+                return None, None
+            number, decision = turn
+            bucket = next(item for item in self._queues if item.waiting[0].number == number)
+            ticket = bucket.waiting.popleft()
+            victim = None
+            if decision is Decision.REUSE:
+                try:
+                    ticket.connection = bucket.idle[-1]
+                    ticket.connection.move(ticket.call.driver.reactor)
+                    bucket.idle.pop()
+                except IndexError:
+                    # Another thread was faster; the facts have changed.
+                    bucket.waiting.appendleft(ticket)
+                    continue
+            else:
+                if decision is Decision.EVICT_THEN_OPEN:
+                    victim = self._pop_oldest_idle()
+                    if victim is None:
+                        bucket.waiting.appendleft(ticket)
+                        continue
+                bucket.members.add(ticket.call)
+            self._tidy(bucket)
+            ticket.given = True
+            return ticket, victim
 
     def _tell(self, call: Call, message: Callable[[], None]) -> None:
         """Has `message` heard where `call` waits: at once, or in the other thread, when that comes to look."""
@@ -590,12 +594,3 @@ class Pool:
 def closed_error() -> AtomHTTPClosedError:
     """For calls that meet a closed client."""
     return AtomHTTPClosedError("the client has been closed")
-
-
-def _forget_after_fork() -> None:
-    for pool in list(_pools):
-        pool.abandon()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_after_fork)

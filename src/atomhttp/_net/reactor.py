@@ -38,7 +38,8 @@ BUFFER_SIZE: Final = 256 * 1024
 IN_SIGHT: Final = 512
 _NONE: Final[Mapping[int, int]] = MappingProxyType({})
 
-_reactors: weakref.WeakSet[Reactor] = weakref.WeakSet()
+# Every reactor there is, by its driver: the two live and die together, and what is compiled takes no weak references.
+_drivers: weakref.WeakSet[Driver] = weakref.WeakSet()
 
 # Longer waits are taken in turns: poll(2) counts milliseconds in an int.
 LONGEST_POLL: Final = 86_400.0
@@ -74,7 +75,7 @@ class Reactor:
         self._closing: list[socket.socket] = []
         self._calls: deque[Callable[[], None]] = deque()
         self._waker: _Waker | None = None
-        _reactors.add(self)
+        _drivers.add(driver)
 
     # Descriptors
 
@@ -294,12 +295,17 @@ class _Waker:
 
 def live_reactors() -> Iterator[Reactor]:
     """The reactors that have not been closed."""
-    return iter([reactor for reactor in _reactors if not reactor.closed])
+    return iter([reactor for reactor in _all_reactors() if not reactor.closed])
+
+
+def _all_reactors() -> list[Reactor]:
+    # A driver that is just being made has none yet.
+    return [driver.reactor for driver in list(_drivers) if hasattr(driver, "reactor")]
 
 
 def _forget_after_fork() -> None:
     # The parent goes on with these descriptors: no epoll_ctl, no close_notify, only our copies are closed.
-    for reactor in list(_reactors):
+    for reactor in _all_reactors():
         reactor.close_all()
 
 

@@ -370,14 +370,14 @@ class _PollerThread:
         # Set by another thread at any time: typed so that no checker concludes otherwise.
         self._stopped: Any = False
         self._stop_read, self._stop_write = os.pipe()
-        self._thread = threading.Thread(target=self._run, name="atomhttp-poller", daemon=True)
-        self._thread.start()
+        self._worker = threading.Thread(target=self._run, name="atomhttp-poller", daemon=True)
+        self._worker.start()
 
     def stop(self) -> None:
         self._stopped = True
         self._served.set()
         os.write(self._stop_write, b"\0")
-        self._thread.join()
+        self._worker.join()
         os.close(self._stop_read)
         os.close(self._stop_write)
 
@@ -589,8 +589,8 @@ class LoopThread:
         self.loop: asyncio.AbstractEventLoop
         self._pid = os.getpid()
         self._started = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="atomhttp-loop", daemon=True)
-        self._thread.start()
+        self._worker = threading.Thread(target=self._run, name="atomhttp-loop", daemon=True)
+        self._worker.start()
         self._started.wait()
 
     def _run(self) -> None:
@@ -606,7 +606,7 @@ class LoopThread:
     @property
     def is_alive(self) -> bool:
         """Whether it is there: a fork leaves it behind."""
-        return self._pid == os.getpid() and self._thread.is_alive()
+        return self._pid == os.getpid() and self._worker.is_alive()
 
     def stop(self) -> None:
         """Cancels what runs there, and ends the thread. From any thread; once."""
@@ -614,8 +614,8 @@ class LoopThread:
             return
         self.loop.call_soon_threadsafe(self._stopped.set_result, None)
         # The garbage collector may run in the very thread that is to end.
-        if threading.current_thread() is not self._thread:
-            self._thread.join()
+        if threading.current_thread() is not self._worker:
+            self._worker.join()
 
 
 def runs_here(loop: asyncio.AbstractEventLoop) -> bool:

@@ -1,0 +1,65 @@
+"""The head of a request as the network gets it: bytes, validated, built once for all requests that are alike."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from atomhttp._model.request import Outline, Request
+from atomhttp._wire.http1_writer import encode_fields, encode_request_line
+
+_WANTS_LENGTH: Final = frozenset(("POST", "PUT", "PATCH"))
+
+
+def build_head(request: Request) -> bytes:
+    """The request's head, validated; what equal requests share is built once."""
+    outline = request.outline
+    head = outline.head
+    if head is None:
+        head = outline.head = _build_lines(outline) + _end_of_head(outline)
+    return head if not request.has_body else head[: -len(_end_of_head(outline))] + _content_fields(request)
+
+
+def _build_lines(outline: Outline) -> bytes:
+    block = outline.block
+    if block.encoded is None:
+        block.encoded = encode_fields(block.fields)
+    host = encode_fields([("Host", block.host or outline.target.authority)])
+    content_type = [("Content-Type", block.content_type)] if block.content_type is not None else []
+    target, more = outline.target.path, b""
+    proxy = outline.route.proxy
+    if proxy is not None and outline.route.is_forwarded:
+        # RFC 9112 section 3.2.2. In a tunnel the proxy has been told by CONNECT.
+        target = f"http://{outline.target.authority}{target}"
+        if proxy.authorization is not None:
+            more = encode_fields([("Proxy-Authorization", proxy.authorization)])
+    line = encode_request_line(outline.method, target)
+    return line + host + block.encoded + more + encode_fields(content_type)
+
+
+def _end_of_head(outline: Outline) -> bytes:
+    """What ends a head without content."""
+    length = b"Content-Length: 0\r\n" if outline.method in _WANTS_LENGTH else b""
+    return length + (b"\r\n" if outline.keep_alive else b"Connection: close\r\n\r\n")
+
+
+_type_lines: dict[str, bytes] = {}
+
+
+def _content_fields(request: Request) -> bytes:
+    """The fields that describe the content, and the end of the head."""
+    lines = b""
+    content_type = request.content_type
+    if content_type is not None and request.outline.block.content_type is None:
+        known = _type_lines.get(content_type)
+        if known is None:
+            known = encode_fields([("Content-Type", content_type)])
+            if len(_type_lines) < 100:  # multipart boundaries never repeat: do not keep them all
+                _type_lines[content_type] = known
+        lines = known
+    length = request.content_length
+    lines += b"Transfer-Encoding: chunked\r\n" if length is None else b"Content-Length: %d\r\n" % length
+    if request.outline.block.expects_continue:
+        lines += b"Expect: 100-continue\r\n"
+    if not request.outline.keep_alive:
+        lines += b"Connection: close\r\n"
+    return lines + b"\r\n"
