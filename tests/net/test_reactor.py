@@ -22,7 +22,7 @@ from atomhttp._net.drivers import aio
 from atomhttp._net.drivers.blocking import BlockingDriver
 from atomhttp._net.http1 import Http1Connection
 from atomhttp._net.pollers import IN, PollPoller, SelectPoller, build_nested_poller
-from atomhttp._net.reactor import BATCH, BUDGET, Reactor
+from atomhttp._net.reactor import BATCH, IN_SIGHT, RECENT, Reactor
 from support.origin import Origin, pattern
 from support.peer import Peer, expect_head, send, wait
 from support.server import PATIENCE
@@ -100,38 +100,10 @@ class CountingEpoll:
         return events
 
 
-class SlowClock(BlockingDriver):
-    """A driver whose clock moves by what handlers say they cost."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seconds = 0.0
-        self.now = lambda: self.seconds
-
-
-def test_serves_all_that_is_ready_in_batches(handlers: list[Handler]) -> None:
+def test_serves_all_that_is_ready_a_batch_a_pass(handlers: list[Handler]) -> None:
     poller = CountingEpoll()
-    # No time passes: a busy machine must not use the budget up.
-    reactor = Reactor(poller, SlowClock())
+    reactor = Reactor(poller, BlockingDriver())
     handlers += [Handler(reactor) for _ in range(100)]
-    for each in handlers:
-        each.peer.send(b"x")
-    reactor.run_ready()
-    assert [each.calls for each in handlers] == [1] * 100
-    assert max(poller.batches) == BATCH
-    assert sum(poller.batches) == 100
-    reactor.close_all()
-
-
-def test_the_budget_ends_a_pass_between_batches_and_never_inside_one(handlers: list[Handler]) -> None:
-    driver = SlowClock()
-    poller = CountingEpoll()
-    reactor = Reactor(poller, driver)
-
-    def cost(_: Handler) -> None:
-        driver.seconds += BUDGET / 4
-
-    handlers += [Handler(reactor, cost) for _ in range(100)]
     for each in handlers:
         each.peer.send(b"x")
     served = []
@@ -139,30 +111,37 @@ def test_the_budget_ends_a_pass_between_batches_and_never_inside_one(handlers: l
         before = sum(each.calls for each in handlers)
         reactor.run_ready()
         served.append(sum(each.calls for each in handlers) - before)
-    # A budget of four handlers: a pass ends after its batch, whole, and nobody is served twice before all were once.
-    assert served == [BATCH, BATCH, BATCH, 100 - 3 * BATCH]
+    # Every batch whole, and nobody served twice before all were once.
+    assert served == poller.batches == [BATCH, BATCH, BATCH, 100 - 3 * BATCH]
     assert [each.calls for each in handlers] == [1] * 100
+    reactor.close_all()
+
+
+def test_what_is_too_much_to_look_at_is_not_looked_at_again_for_a_while(handlers: list[Handler]) -> None:
+    poller = CountingEpoll()
+    reactor = Reactor(poller, BlockingDriver())
+    handlers += [Handler(reactor) for _ in range(IN_SIGHT)]
+    for each in handlers:
+        each.peer.send(b"x")
+    assert [reactor.look(1000 + part * RECENT) for part in (0, 0.5, 0.9, 1.5, 1.6)] == [False] * 5
+    assert len(poller.batches) == 2
+    handlers[0].close()
+    assert reactor.look(1000 + 3 * RECENT)
+    assert set(reactor.readable) == {each.fd for each in handlers[1:]}
     reactor.close_all()
 
 
 async def test_the_loop_gets_its_turn_between_passes(handlers: list[Handler]) -> None:
     loop = asyncio.get_running_loop()
-    driver = aio.AsyncioDriver(loop)
-    reactor = driver.reactor
-    seconds = 0.0
-    reactor.now = lambda: seconds
+    reactor = aio.AsyncioDriver(loop).reactor
     turns: list[int] = []
-
-    def cost(_: Handler) -> None:
-        nonlocal seconds
-        seconds += BUDGET
 
     def turn() -> None:
         turns.append(sum(each.calls for each in handlers))
         if turns[-1] < 4 * BATCH:
             loop.call_soon(turn)
 
-    handlers += [Handler(reactor, cost) for _ in range(4 * BATCH)]
+    handlers += [Handler(reactor) for _ in range(4 * BATCH)]
     for each in handlers:
         each.peer.send(b"x")
     turn()

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from functools import partial
 from inspect import isawaitable
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from atomhttp._model.abort import AbortSignal
 from atomhttp._net.drivers import Driver, Waiter
@@ -152,7 +152,7 @@ class AioWaiter:
 class AsyncioDriver(Driver):
     """Nests the reactor in a loop: the loop watches the poller's descriptor and one timer, whatever happens inside."""
 
-    clock = staticmethod(time.monotonic)
+    clock: ClassVar[Callable[[], float]] = staticmethod(time.monotonic)
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
 from contextvars import Context, copy_context
 from functools import partial
 from threading import get_ident
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from atomhttp._net.drivers import Driver
 from atomhttp._net.pollers import build_nested_poller, build_plain_poller
@@ -62,7 +62,7 @@ class BlockingWaiter:
 class BlockingDriver(Driver):
     """A unit: one reactor, borrowed by one call at a time."""
 
-    clock = staticmethod(time.monotonic)
+    clock: ClassVar[Callable[[], float]] = staticmethod(time.monotonic)
     waiter: Callable[[], BlockingWaiter] = BlockingWaiter
 
     def __init__(self) -> None:
