@@ -1,4 +1,4 @@
-"""What C programs reach against the same server: the ceiling that a row is seen under."""
+"""What curl and wrk reach against the same server: the ceiling that a row is seen under."""
 
 import re
 import shutil
@@ -7,30 +7,52 @@ import time
 from collections.abc import Callable
 from resource import RUSAGE_CHILDREN, getrusage
 
-from benchmarks.origin import FILE_SIZE
-from benchmarks.worker import Failure, Job, Outcome, Sample
+from benchmarks.job import Failure, Job, Outcome, Sample
+from benchmarks.payloads import FILE_SIZE
 
 
 def run_curl(job: Job) -> Outcome:
-    """Download the big file with curl until the time is over; the seconds are curl's own count."""
+    """Transfer the big file with curl until the time is over; the seconds are curl's own count."""
     count, seconds = 0, 0.0
     begin_cpu, deadline = cpu_seconds(), time.perf_counter() + job.seconds
     while not count or time.perf_counter() < deadline:
-        output = run(
-            "curl", "-s", "-o", "/dev/null", "-w", "%{http_code} %{size_download} %{time_total}", url(job, "/100mb")
-        )
-        status, size, elapsed = output.split()
-        if (int(status), int(size)) != (200, FILE_SIZE):
-            return Failure(f"curl got {status} and {size} bytes")
-        count, seconds = count + 1, seconds + float(elapsed)
+        elapsed = upload(job) if job.task == "upload" else download(job)
+        if isinstance(elapsed, Failure):
+            return elapsed
+        count, seconds = count + 1, seconds + elapsed
     return Sample(count, seconds, cpu_seconds() - begin_cpu)
 
 
+def download(job: Job) -> float | Failure:
+    told = curl(job, "-o", "/dev/null", "-w", "%{http_code} %{size_download} %{time_total}", job.url)
+    status, size, elapsed = told.split()
+    if (int(status), int(size)) != (200, FILE_SIZE):
+        return Failure(f"WrongReplyError: curl got {status} and {size} bytes")
+    return float(elapsed)
+
+
+def upload(job: Job) -> float | Failure:
+    # Not `--data-binary`: that reads the file before the clock starts. Nor does it wait for a "100 Continue".
+    told = curl(
+        job, "-H", "Expect:", "-T", job.target.file, "-w", "\n%{http_code} %{time_total}", job.target.sink + "/count"
+    )
+    receipt, _, rest = told.partition("\n")
+    status, elapsed = rest.split()
+    if (int(status), receipt) != (200, f'{{"received": {FILE_SIZE}}}'):
+        return Failure(f"WrongReplyError: curl got {status} and {receipt}")
+    return float(elapsed)
+
+
+def curl(job: Job, *arguments: str) -> str:
+    authority = ["--cacert", job.target.ca] if job.target.ca else []
+    return run("curl", "-s", "--http1.1", *authority, *arguments)
+
+
 def run_wrk(job: Job) -> Outcome:
-    """Ask for the small JSON with wrk; it counts whole seconds only and reports errors, but checks no body."""
+    """Ask for the JSON with wrk; it counts whole seconds only and reports errors, but checks no body."""
     begin_cpu = cpu_seconds()
     duration = max(1, round(job.seconds))
-    output = run("wrk", "-t1", f"-c{job.in_flight}", f"-d{duration}s", url(job, "/json"))
+    output = run("wrk", "-t1", f"-c{job.in_flight}", f"-d{duration}s", job.url)
     cpu = cpu_seconds() - begin_cpu
     found = re.search(r"(\d+) requests in ([\d.]+)s", output)
     if found is None or "Non-2xx" in output or "Socket errors" in output:
@@ -40,10 +62,6 @@ def run_wrk(job: Job) -> Outcome:
 
 def run(*command: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-
-def url(job: Job, path: str) -> str:
-    return job.target.origin + path
 
 
 def cpu_seconds() -> float:

@@ -1,13 +1,15 @@
-"""The server that every client asks: one nginx worker on loopback, plain, TLS and unix socket.
+"""The servers that clients ask: one nginx worker on loopback, plain, TLS and unix socket; and the sink of uploads.
 
 One worker, because the machines this runs on are small: the client under test and its server should not be
 fighting over the same core, and one worker is faster than any client here.
 """
 
 import contextlib
-import json
+import gzip
+import multiprocessing
 import os
 import random
+import resource
 import shutil
 import signal
 import socket
@@ -18,27 +20,19 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import trustme
+from benchmarks.payloads import FILE_SIZE, LARGE_BYTES, SMALL, SMALL_BYTES
+from benchmarks.sink import serve_sink
+
+__all__ = ["ADDRESSES", "HOST", "SMALL", "Origin", "Target", "find_nginx", "forget_proxies", "run_origin"]
 
 HOST = "127.0.0.1"
-FILE_SIZE = 100_000_000
+# All of 127.0.0.0/8 is this machine: each address is an origin of its own.
+ADDRESSES = tuple(f"127.0.0.{number}" for number in range(1, 101))
+# What the "_ca_bundle" ones (REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE) mean for everyone else.
+AUTHORITIES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 START_TIMEOUT = 10.0
-
-SMALL: dict[str, Any] = {
-    "id": 4711815,
-    "name": "Ada Lovelace",
-    "email": "ada@example.org",
-    "active": True,
-    "tags": ["analyst", "poet"],
-}
-SMALL_BYTES = json.dumps(SMALL, separators=(",", ":")).encode()
-assert len(SMALL_BYTES) == 102
-
-UPLOAD: list[dict[str, Any]] = [{"id": number, "name": f"item {number}", "price": number / 4} for number in range(240)]
-# Some clients write JSON compactly and some with a blank after each comma and colon; both are right.
-UPLOAD_SIZES = {len(json.dumps(UPLOAD)), len(json.dumps(UPLOAD, separators=(",", ":")))}
+DESCRIPTORS = 30_000
 
 CONFIGURATION = """
 {user}
@@ -46,12 +40,14 @@ worker_processes 1;
 daemon off;
 pid nginx.pid;
 error_log error.log;
-events {{ worker_connections 4096; }}
+events {{ worker_connections {connections}; }}
 http {{
     access_log off;
+    root .;
     default_type application/json;
     sendfile on;
     tcp_nodelay on;
+    open_file_cache max=100 inactive=3600s;
     keepalive_requests 1000000000;
     keepalive_timeout 3600s;
     client_body_buffer_size 64k;
@@ -63,12 +59,15 @@ http {{
     ssl_certificate server.pem;
     ssl_certificate_key server.key;
     server {{
-        listen {host}:{port} backlog=4096;
+        {listen}
         listen {host}:{tls_port} ssl backlog=4096;
         listen unix:{unix} backlog=4096;
         location = /json {{ return 200 '{small}'; }}
+        location = /close {{ keepalive_timeout 0; return 200 '{small}'; }}
         location = /upload {{ return 200 '{{"received":$content_length}}'; }}
-        location = /100mb {{ root .; default_type application/octet-stream; }}
+        location = /100kb {{ }}
+        location = /100kb-gzip {{ gzip_static always; }}
+        location = /100mb {{ default_type application/octet-stream; }}
     }}
 }}
 """
@@ -83,10 +82,26 @@ class Target:
     file_checksum: int
     ca: str | None = None
     unix: str | None = None
+    sink_port: int = 0
+    file: str = ""
+    """The path of the big file, for those who send it."""
+
+    @property
+    def scheme(self) -> str:
+        return "https" if self.ca else "http"
 
     @property
     def origin(self) -> str:
-        return f"{'https' if self.ca else 'http'}://{self.host}:{self.port}"
+        return f"{self.scheme}://{self.host}:{self.port}"
+
+    @property
+    def origins(self) -> list[str]:
+        """A hundred origins, which are all the same server."""
+        return [f"{self.scheme}://{address}:{self.port}" for address in ADDRESSES]
+
+    @property
+    def sink(self) -> str:
+        return f"{self.scheme}://{self.host}:{self.sink_port}"
 
 
 @dataclass(frozen=True)
@@ -99,14 +114,15 @@ class Origin:
 
 @contextlib.contextmanager
 def run_origin() -> Iterator[Origin]:
-    """Start nginx in a directory of its own; stop it and remove the directory at the end."""
-    nginx = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
-    if nginx is None:
-        raise SystemExit("benchmarks: nginx is needed and was not found")
+    """Start the servers in a directory of their own; stop them and remove the directory at the end."""
+    nginx = find_nginx()
     forget_proxies()
-    with tempfile.TemporaryDirectory(prefix="atomhttp-bench-") as name:
+    raise_descriptor_limit()
+    with tempfile.TemporaryDirectory(prefix="atomhttp-bench-") as name, contextlib.ExitStack() as stack:
         directory = Path(name)
-        targets = write_site(directory)
+        sinks = [stack.enter_context(socket.create_server((HOST, 0), backlog=4096)) for _ in range(2)]
+        targets = write_site(directory, *(sock.getsockname()[1] for sock in sinks))
+        stack.enter_context(run_sink(directory, *sinks))
         process = subprocess.Popen([nginx, "-p", name, "-c", "nginx.conf", "-e", "error.log"])
         try:
             wait_until_ready(process, targets["plain"], directory)
@@ -116,38 +132,76 @@ def run_origin() -> Iterator[Origin]:
             process.wait()
 
 
+def find_nginx() -> str:
+    nginx = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
+    if nginx is None:
+        raise SystemExit("benchmarks: nginx is needed and was not found")
+    return nginx
+
+
 def forget_proxies() -> None:
-    """Every client asks the origin itself, whatever the shell that started us is set up for."""
-    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+    """Every client asks the origin itself and trusts whom it is told to, whatever the shell is set up for."""
+    for name in [name for name in os.environ if name.lower().endswith(("_proxy", "_ca_bundle")) or name in AUTHORITIES]:
         del os.environ[name]
 
 
-def write_site(directory: Path) -> dict[str, Target]:
+def raise_descriptor_limit() -> int:
+    """Allow this process, and all that it starts, descriptors for ten thousand connections; return how many."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limit = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < limit:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    return limit
+
+
+@contextlib.contextmanager
+def run_sink(directory: Path, plain: socket.socket, tls: socket.socket) -> Iterator[None]:
+    arguments = plain, tls, str(directory / "server.pem"), str(directory / "server.key")
+    process = multiprocessing.get_context("spawn").Process(target=serve_sink, args=arguments, daemon=True)
+    process.start()
+    try:
+        yield
+    finally:
+        process.kill()
+        process.join()
+
+
+def write_site(directory: Path, sink_port: int, sink_tls_port: int) -> dict[str, Target]:
     port, tls_port = free_ports(2)
     unix = directory / "nginx.sock"
-    authority = trustme.CA()
-    certificate = authority.issue_cert("localhost", HOST)
-    authority.cert_pem.write_to_path(directory / "ca.pem")
-    certificate.private_key_pem.write_to_path(directory / "server.key")
-    for blob in certificate.cert_chain_pems:
-        blob.write_to_path(directory / "server.pem", append=True)
-    checksum = write_big_file(directory / "100mb")
+    write_certificates(directory)
+    file = directory / "100mb"
+    checksum = write_big_file(file)
+    (directory / "100kb").write_bytes(LARGE_BYTES)
+    (directory / "100kb-gzip.gz").write_bytes(gzip.compress(LARGE_BYTES))
     (directory / "nginx.conf").write_text(
         CONFIGURATION.format(
             # Workers of a root master become "nobody", who may not look into our directory.
             user="user root;" if os.geteuid() == 0 else "",
+            connections=raise_descriptor_limit(),
             host=HOST,
-            port=port,
+            listen=" ".join(f"listen {address}:{port} backlog=4096;" for address in ADDRESSES),
             tls_port=tls_port,
             unix=unix,
             small=SMALL_BYTES.decode(),
         )
     )
     return {
-        "plain": Target(HOST, port, checksum),
-        "tls": Target(HOST, tls_port, checksum, ca=str(directory / "ca.pem")),
+        "plain": Target(HOST, port, checksum, sink_port=sink_port, file=str(file)),
+        "tls": Target(HOST, tls_port, checksum, str(directory / "ca.pem"), sink_port=sink_tls_port, file=str(file)),
         "unix": Target(HOST, port, checksum, unix=str(unix)),
     }
+
+
+def write_certificates(directory: Path) -> None:
+    import trustme  # the clients' processes, which share this module, may live in an environment without it
+
+    authority = trustme.CA()
+    certificate = authority.issue_cert("localhost", HOST)
+    authority.cert_pem.write_to_path(directory / "ca.pem")
+    certificate.private_key_pem.write_to_path(directory / "server.key")
+    for blob in certificate.cert_chain_pems:
+        blob.write_to_path(directory / "server.pem", append=True)
 
 
 def write_big_file(path: Path) -> int:

@@ -1,121 +1,118 @@
-"""Medians and ratios of the samples: as a table for people, as JSON for whoever compares runs."""
+"""Tables for people, and JSON for whoever compares runs."""
 
-import importlib.metadata
 import json
-import os
-import platform
-import statistics
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.limits import LIMITS
-from benchmarks.measure import Failures, Row, Samples
-from benchmarks.origin import FILE_SIZE
-from benchmarks.peers import ASYNC_PEERS, PRODUCT, SYNC_PEERS, YARDSTICK
-from benchmarks.worker import Sample
-
-NO_PEERS = {PRODUCT, YARDSTICK, *LIMITS}
+from benchmarks.bars import FASTEST_PEER
+from benchmarks.results import Result, Summary, Verdict, build_results, build_summary
+from benchmarks.table import Table
 
 
-@dataclass(frozen=True)
-class Result:
-    """One client on one row: requests a second and CPU microseconds a request, both medians over the rounds."""
+def print_table(table: Table) -> None:
+    results = build_results(table)
+    columns = ["", table.unit, "spread"]
+    if any(result.cpu is not None for result in results):
+        columns.append("CPU µs")
+    if any(result.memory is not None for result in results):
+        columns.append("peak MiB")
+    if any(result.to_fastest_peer is not None for result in results):
+        columns.append("× fastest peer")
+    if table.baseline in table.samples:
+        columns.append(f"× {table.baseline}")
+    if any(result.cpu_to_bare is not None for result in results):
+        columns.append("CPU × bare")
+    print(f"\n{table.name}: {table.title}" + (f" (by {table.x})" if table.x else ""))
+    print_columns([columns, *([describe(table, result)[column] for column in columns] for result in results)])
+    if table.unsupported:
+        print(f"  not offered by {', '.join(table.unsupported)}")
+    if table.failures:
+        print(f"  failed: {', '.join(table.failures)}")
 
-    client: str
-    rate: float
-    slowest: float
-    fastest: float
-    cpu: float
-    to_fastest_peer: float | None
-    to_baseline: float | None
-    cpu_to_bare: float | None
+
+def describe(table: Table, result: Result) -> dict[str, str]:
+    """The cells of one line, by column."""
+    return {
+        "": result.client,
+        table.unit: show(result.median),
+        "spread": f"{show(result.least)}–{show(result.most)}",
+        "CPU µs": show(result.cpu),
+        "peak MiB": show(result.memory),
+        "× fastest peer": show_ratio(result.to_fastest_peer),
+        f"× {table.baseline}": show_ratio(result.to_baseline),
+        "CPU × bare": show_ratio(result.cpu_to_bare),
+    }
 
 
-def build_results(row: Row, samples: Samples) -> list[Result]:
-    """The row's clients, the fastest first."""
-    found = {client: samples[row.name, client] for client in row.clients if (row.name, client) in samples}
-    rates = {client: [rate(sample) for sample in taken] for client, taken in found.items()}
-    medians = {client: statistics.median(values) for client, values in rates.items()}
-    cpus = {client: statistics.median(cpu_micros(sample) for sample in taken) for client, taken in found.items()}
-    fastest_peer = max((value for client, value in medians.items() if client not in NO_PEERS), default=None)
+def print_summary(tables: Sequence[Table]) -> None:
+    """One line a table: atomhttp, its fastest rival, and how it stands to what was demanded."""
+    summaries = [summary for table in tables if (summary := build_summary(table))]
+    if not summaries:
+        return
+    print("\natomhttp beside the fastest peer of each row")
+    header = ["", "atomhttp", "fastest peer", "", "ratio", "bar"]
+    print_columns([header, *map(summarize, summaries)])
+
+
+def summarize(summary: Summary) -> list[str]:
+    peer = summary.fastest_peer
     return [
-        Result(
-            client=client,
-            rate=medians[client],
-            slowest=min(rates[client]),
-            fastest=max(rates[client]),
-            cpu=cpus[client],
-            to_fastest_peer=ratio(medians[client], fastest_peer),
-            to_baseline=ratio(medians[client], medians.get(row.baseline)),
-            cpu_to_bare=ratio(cpus[client], cpus.get(YARDSTICK)),
-        )
-        for client in sorted(medians, key=medians.__getitem__, reverse=True)
+        summary.table.name,
+        f"{show(summary.product.median)} {summary.table.unit}",
+        show(peer.median) if peer else "–",
+        peer.client if peer else "",
+        show_ratio(summary.product.to_fastest_peer),
+        "; ".join(map(show_verdict, summary.verdicts)),
     ]
 
 
-def rate(sample: Sample) -> float:
-    return sample.requests / sample.seconds
+def show_verdict(verdict: Verdict) -> str:
+    bar = verdict.bar
+    sign = {"at least": "≥", "more than": ">", "at most": "≤"}[bar.kind]
+    if bar.kind == "at most" or bar.against == FASTEST_PEER:
+        demand = f"{sign} {bar.factor:g}"
+    else:
+        demand = f"{verdict.reached:.2f} × {bar.against} {sign} {bar.factor:g}"
+    return f"{demand} {'yes' if verdict.met else 'NO'}"
 
 
-def cpu_micros(sample: Sample) -> float:
-    return sample.cpu / sample.requests * 1e6
-
-
-def ratio(value: float, other: float | None) -> float | None:
-    return value / other if other else None
-
-
-# The table
-
-
-def print_table(row: Row, results: list[Result]) -> None:
-    is_download = row.task in ("stream", "blob")
-    speed, cpu = ("MB/s", "CPU ms") if is_download else ("req/s", "CPU µs")
-    print(f"\n{row.title}")
-    print(
-        f"  {'':<12}{speed:>9}{'spread':>18}{cpu:>10}{'× fastest peer':>17}{f'× {row.baseline}':>13}{'CPU × bare':>13}"
-    )
-    for result in results:
-        scale, cpu_scale = (FILE_SIZE / 1e6, 1e-3) if is_download else (1.0, 1.0)
-        spread = f"{result.slowest * scale:,.0f}–{result.fastest * scale:,.0f}"
-        print(
-            f"  {result.client:<12}{result.rate * scale:>9,.0f}{spread:>18}{result.cpu * cpu_scale:>10.1f}"
-            f"{show(result.to_fastest_peer):>17}{show(result.to_baseline):>13}{show(result.cpu_to_bare):>13}"
+def print_columns(lines: list[list[str]]) -> None:
+    """The first column and the last one of words to the left, numbers to the right."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        first, *others = (
+            f"{cell:<{width}}" if not at else f"{cell:>{width}}"
+            for at, (cell, width) in enumerate(zip(line, widths, strict=True))
         )
+        print(f"  {first}  {'   '.join(others)}".rstrip())
 
 
 def show(value: float | None) -> str:
+    """Three figures at least."""
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+
+
+def show_ratio(value: float | None) -> str:
     return "–" if value is None else f"{value:.2f}"
 
 
-# The file
-
-
-def write_json(path: Path, rows: list[Row], samples: Samples, failures: Failures, settings: dict[str, Any]) -> None:
+def write_json(path: Path, tables: Sequence[Table], machine: dict[str, Any], settings: dict[str, Any]) -> None:
     document = {
-        "machine": {"python": platform.python_version(), "system": platform.system(), "cpus": os.cpu_count()},
+        "machine": machine,
         "settings": settings,
-        "versions": find_versions(),
-        "rows": {
-            row.name: {
-                "title": row.title,
-                "baseline": row.baseline,
-                "results": [asdict(result) for result in build_results(row, samples)],
-                "samples": {client: [asdict(s) for s in samples.get((row.name, client), [])] for client in row.clients},
-            }
-            for row in rows
-        },
-        "failures": [{"row": row, "client": client, "reason": reason} for (row, client), reason in failures.items()],
+        "tables": [describe_table(table) for table in tables],
     }
-    path.write_text(json.dumps(document, indent=1) + "\n")
+    path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
 
 
-def find_versions() -> dict[str, str]:
-    versions = {}
-    for package in sorted({*ASYNC_PEERS, *SYNC_PEERS, "uvloop", "httptools"} - {YARDSTICK}):
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            versions[package] = "not installed"
-    return versions
+def describe_table(table: Table) -> dict[str, Any]:
+    summary = build_summary(table)
+    return {
+        **asdict(table),
+        "results": [asdict(result) for result in build_results(table)],
+        "bars": [asdict(verdict) for verdict in summary.verdicts] if summary else [],
+    }

@@ -5,54 +5,22 @@ import gc
 import importlib
 import time
 import traceback
-import zlib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from multiprocessing.connection import Connection
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any
 
-from benchmarks.origin import FILE_SIZE, SMALL, UPLOAD, UPLOAD_SIZES, Target
-from benchmarks.peers import ASYNC_PEERS, SYNC_PEERS, AsyncPeer, Reply, SyncPeer, UnsupportedError
+from benchmarks.exercises import IsRight, WrongReplyError, build_exercise, build_proof, is_small
+from benchmarks.job import Failure, Job, Mode, Outcome, Sample
+from benchmarks.peers import ASYNC_PEERS, SYNC_PEERS, AsyncPeer, SyncPeer, UnsupportedError
+
+__all__ = ["Sample", "drive", "drive_sync", "serve"]
 
 # Long enough to open every connection and fill every cache before the clock starts.
 WARM_UP = 0.2
-
-Mode = Literal["asyncio", "uvloop", "sync"]
-Task = Literal["get", "post", "stream", "blob"]
-
-
-@dataclass(frozen=True)
-class Job:
-    """Do `task` against `target`, `in_flight` at a time, for so many seconds."""
-
-    task: Task
-    target: Target
-    in_flight: int
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Sample:
-    """What one job came to; `cpu` is that of the whole process, all threads, in seconds."""
-
-    requests: int
-    seconds: float
-    cpu: float
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Why there is no sample: a reason, or None where the client does not offer what the row asks for."""
-
-    reason: str | None
-
-
-Outcome = Sample | Failure
-
-
-class WrongReplyError(Exception):
-    """A client handed out something else than the server sent."""
 
 
 def serve(pipe: Connection, client: str, mode: Mode) -> None:
@@ -64,78 +32,35 @@ def serve(pipe: Connection, client: str, mode: Mode) -> None:
 
 
 def run_job(runner: asyncio.Runner, client: str, mode: Mode, job: Job) -> Outcome:
+    forget_peak_memory()
     try:
         if mode == "sync":
-            return measure_sync(SYNC_PEERS[client](), job)
-        return runner.run(measure_async(ASYNC_PEERS[client](), job))
+            sample = measure_sync(SYNC_PEERS[client](), job)
+        else:
+            sample = runner.run(measure_async(ASYNC_PEERS[client](), job))
     except UnsupportedError:
         return Failure(None)
+    except BaseExceptionGroup as group:
+        # A group of the tasks that were in flight.
+        if group.subgroup(UnsupportedError):
+            return Failure(None)
+        return Failure(traceback.format_exc())
     except Exception:
         return Failure(traceback.format_exc())
+    return replace(sample, memory=peak_memory())
 
 
-# What is asked, and what the answer must be
-
-IsRight = Callable[[Any], bool]
-Exercise = tuple[Callable[[], Awaitable[Any]], IsRight]
-
-
-def build_exercise(peer: AsyncPeer, job: Job, thorough: bool) -> Exercise:
-    """The call to repeat, and the test that every reply of it has to pass.
-
-    `thorough` sums a download up as well. The measured ones are only counted: the sum takes as long as the download.
-    """
-    origin, checksum = job.target.origin, job.target.file_checksum
-    match job.task:
-        case "get":
-            return partial(peer.get, f"{origin}/json"), is_small
-        case "post":
-            return partial(peer.post, f"{origin}/upload", UPLOAD), is_receipt
-        case "stream":
-            return partial(drain, peer, f"{origin}/100mb", thorough), partial(is_drained, checksum, thorough)
-        case "blob":
-            return partial(peer.blob, f"{origin}/100mb"), partial(is_file, checksum, thorough)
-
-
-def is_small(reply: Reply) -> bool:
-    return reply == (200, SMALL)
-
-
-def is_receipt(reply: Reply) -> bool:
-    return reply[0] == 200 and reply[1]["received"] in UPLOAD_SIZES
-
-
-def is_file(checksum: int, thorough: bool, reply: Reply) -> bool:
-    status, body = reply
-    return status == 200 and len(body) == FILE_SIZE and not (thorough and zlib.crc32(body) != checksum)
-
-
-def is_drained(checksum: int, thorough: bool, reply: Reply) -> bool:
-    return reply == (200, (FILE_SIZE, checksum if thorough else 0))
-
-
-async def drain(peer: AsyncPeer, url: str, thorough: bool) -> Reply:
-    size = checksum = 0
-
-    def sink(chunk: Any) -> None:
-        nonlocal size, checksum
-        size += len(chunk)
-        if thorough:
-            checksum = zlib.crc32(chunk, checksum)
-
-    status = await peer.stream(url, sink)
-    return status, (size, checksum)
-
-
-# The clock
+# Asynchronous
 
 
 async def measure_async(peer: AsyncPeer, job: Job) -> Sample:
-    await peer.setup(job.target, job.in_flight)
+    await peer.setup(job.target, job.connections)
     try:
-        await drive(*build_exercise(peer, job, thorough=True), job.in_flight, WARM_UP)
+        await drive(*build_proof(peer, job), 1, 0)
+        exercise = build_exercise(peer, job)
+        await drive(*exercise, job.in_flight, WARM_UP)
         gc.collect()
-        return await drive(*build_exercise(peer, job, thorough=False), job.in_flight, job.seconds)
+        return await drive(*exercise, job.in_flight, job.seconds)
     finally:
         await peer.close()
 
@@ -152,6 +77,8 @@ async def drive(call: Callable[[], Awaitable[Any]], is_right: IsRight, in_flight
             reply = await call()
             if not is_right(reply):
                 raise WrongReplyError(repr(reply)[:500])
+            # What was received is not kept while the next is: it may be 100 MB.
+            del reply
             count += 1
             if now() >= deadline:
                 return count
@@ -161,10 +88,13 @@ async def drive(call: Callable[[], Awaitable[Any]], is_right: IsRight, in_flight
     return Sample(sum(task.result() for task in tasks), now() - begin, time.process_time() - begin_cpu)
 
 
+# Synchronous
+
+
 def measure_sync(peer: SyncPeer, job: Job) -> Sample:
     peer.setup(job.target)
     try:
-        call = partial(peer.get, f"{job.target.origin}/json")
+        call = partial(peer.get, job.url)
         drive_sync(call, is_small, WARM_UP)
         gc.collect()
         return drive_sync(call, is_small, job.seconds)
@@ -182,5 +112,21 @@ def drive_sync(call: Callable[[], Any], is_right: IsRight, seconds: float) -> Sa
         reply = call()
         if not is_right(reply):
             raise WrongReplyError(repr(reply)[:500])
+        del reply
         count += 1
     return Sample(count, now() - begin, time.process_time() - begin_cpu)
+
+
+# Memory
+
+
+def forget_peak_memory() -> None:
+    """Let the peak begin anew, so that it belongs to the job; where that is forbidden it is the process's."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_memory() -> float:
+    """The most that was resident, in MiB."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
