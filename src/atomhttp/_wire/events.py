@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from typing import Final, TypeAlias
 
+# Fields that say how a message is framed or concern its connection, and one that concerns the cookie jar.
+_FRAMING: Final = frozenset(
+    (b"content-length", b"transfer-encoding", b"content-encoding", b"connection", b"keep-alive", b"set-cookie")
+)
+_LENGTHS: Final = frozenset(map(len, _FRAMING))
+
 
 class ResponseHead:
     """The head of a response as received: status line and fields (RFC 9112 section 2.1).
 
     `block` holds the raw field lines; they are split only when somebody asks (`fields`), since most callers never do.
+    `framing` holds those few that say how the message is framed.
     """
 
-    # Defaults on the class and no __slots__: most heads set three of these (0.3 µs).
+    # Defaults on the class and no __slots__: most heads set four of these (0.3 µs).
+    status = 0
     # The content, when the whole message came in one piece: then no other event follows for it.
     content: bytes | None = None
     content_length: int | None = None
@@ -21,9 +29,23 @@ class ResponseHead:
     keep_alive_timeout: float | None = None
     sets_cookies = False
 
-    def __init__(self, status: int, block: bytes) -> None:
-        self.status = status
+    # The parser asks for these callbacks too, and one that is not there costs it an exception.
+    on_message_begin: None = None
+    on_status: None = None
+    on_headers_complete: None = None
+    on_body: None = None
+    on_chunk_header: None = None
+    on_chunk_complete: None = None
+    on_message_complete: None = None
+
+    def __init__(self, block: bytes) -> None:
         self.block = block
+        self.framing: list[tuple[bytes, bytes]] = []
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """The parser has found a field. Nearly all are left out by the length of their names."""
+        if len(name) in _LENGTHS and name.lower() in _FRAMING:
+            self.framing.append((name, value))
 
     @property
     def http_version(self) -> str:

@@ -124,3 +124,12 @@ def test_shown_escapes_and_cuts() -> None:
 def test_shown_stops_before_what_may_be_a_value() -> None:
     assert shown(b"Set-Cookie: a=b") == "'Set-Cookie…'"
     assert shown(b'{"password": "x"}') == "'…'"
+
+
+def test_an_interrupt_while_fields_are_handed_over_stays_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ResponseHead, "on_header", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        head_of("HTTP/1.1 200 OK", "Content-Length: 1")
