@@ -17,7 +17,7 @@ from typing import Any
 
 from benchmarks.peers import PRODUCT, YARDSTICK
 from benchmarks.report import show
-from benchmarks.results import PEERS, Result, build_results, build_summary
+from benchmarks.results import PEERS, PRODUCTS, Result, build_results, build_summaries
 from benchmarks.table import Table
 
 PAPER = "#fcfcfa"
@@ -136,7 +136,7 @@ class Studio:
     # All rows at once
 
     def draw_summary(self, tables: Sequence[Table]) -> None:
-        summaries = [summary for table in tables if (summary := build_summary(table)) and summary.fastest_peer]
+        summaries = [summary for table in tables for summary in build_summaries(table) if summary.fastest_peer]
         if not summaries:
             return
         title = f"{PRODUCT} beside the fastest peer of each row: how many times as good"
@@ -152,7 +152,7 @@ class Studio:
                 more = " »" if ratio > shown else ""
                 text = f"{ratio:.2f}{more} · {peer.client if peer else ''}"
                 axes.text(max(shown, 1) + 0.06, at, text, va="center", fontsize=8.5)
-            finish_bars(axes, [summary.table.name for summary in summaries], 0, LONGEST_RATIO * 1.25)
+            finish_bars(axes, [summary.name for summary in summaries], 0, LONGEST_RATIO * 1.25)
             axes.axvline(1, color=INK, linewidth=0.9, zorder=3)
             axes.set_xlabel("times as good as the fastest peer")
 
@@ -213,7 +213,7 @@ def order(results: Sequence[Result]) -> list[Result]:
     """atomhttp, its peers, and below them what is no peer."""
 
     def rank(result: Result) -> int:
-        return 0 if result.client == PRODUCT else 1 if is_peer(result) else 2
+        return 0 if result.client in PRODUCTS else 1 if is_peer(result) else 2
 
     return sorted(results, key=rank)
 
@@ -226,7 +226,7 @@ def draw_bars(axes: Any, table: Table, results: Sequence[Result]) -> None:
     most = max(result.most for result in results)
     product = next((result for result in results if result.client == PRODUCT), None)
     for at, result in enumerate(results):
-        colour = OURS if result is product else THEIRS if is_peer(result) else LIMIT
+        colour = OURS if result.client in PRODUCTS else THEIRS if is_peer(result) else LIMIT
         axes.barh(at, result.median, 0.66, color=colour, zorder=2)
         draw_spread(axes, at, result)
         label = f"{show(result.median)} {table.unit}"
@@ -236,7 +236,7 @@ def draw_bars(axes: Any, table: Table, results: Sequence[Result]) -> None:
         axes.text(result.most + most * 0.012, at, label, va="center", fontsize=8.5, fontweight=bold)
     finish_bars(axes, [result.client for result in results], 0, most * 1.36)
     for label in axes.get_yticklabels():
-        if label.get_text() == PRODUCT:
+        if label.get_text() in PRODUCTS:
             label.set_fontweight("bold")
     axes.set_xlabel(f"{table.unit} ({table.better} is better)")
 

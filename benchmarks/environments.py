@@ -1,6 +1,7 @@
 """Which interpreter a client lives under. Two peers cannot share an environment with the others.
 
-The published atomhttp has the product's import name, and niquests brings a package that takes the place of urllib3.
+The published atomhttp has the product's import name, as the product's own compiled build has, and niquests brings a
+package that takes the place of urllib3.
 Their environments stand beside the one that runs this, with a name of their own: .venv-bench-published. All of them are
 made by scripts/bench.
 """
@@ -15,9 +16,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from benchmarks.peers import PUBLISHED
+from benchmarks.peers import COMPILED, PUBLISHED
 
-SUFFIXES = {PUBLISHED: "-published", "niquests": "-niquests"}
+SUFFIXES = {COMPILED: "-compiled", PUBLISHED: "-published", "niquests": "-niquests"}
 PROJECT = str(Path(__file__).parent.parent)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.bars import FASTEST_PEER
-from benchmarks.results import Result, Summary, Verdict, build_results, build_summary
+from benchmarks.results import Result, Summary, Verdict, build_results, build_summaries
 from benchmarks.table import Table
 
 
@@ -48,7 +48,7 @@ def describe(table: Table, result: Result) -> dict[str, str]:
 
 def print_summary(tables: Sequence[Table]) -> None:
     """One line a table: atomhttp, its fastest rival, and how it stands to what was demanded."""
-    summaries = [summary for table in tables if (summary := build_summary(table))]
+    summaries = [summary for table in tables for summary in build_summaries(table)]
     if not summaries:
         return
     print("\natomhttp beside the fastest peer of each row")
@@ -59,7 +59,7 @@ def print_summary(tables: Sequence[Table]) -> None:
 def summarize(summary: Summary) -> list[str]:
     peer = summary.fastest_peer
     return [
-        summary.table.name,
+        summary.name,
         f"{show(summary.product.median)} {summary.table.unit}",
         show(peer.median) if peer else "–",
         peer.client if peer else "",
@@ -110,9 +110,12 @@ def write_json(path: Path, tables: Sequence[Table], machine: dict[str, Any], set
 
 
 def describe_table(table: Table) -> dict[str, Any]:
-    summary = build_summary(table)
     return {
         **asdict(table),
         "results": [asdict(result) for result in build_results(table)],
-        "bars": [asdict(verdict) for verdict in summary.verdicts] if summary else [],
+        "bars": [
+            {"client": summary.product.client, **asdict(verdict)}
+            for summary in build_summaries(table)
+            for verdict in summary.verdicts
+        ],
     }

@@ -4,10 +4,11 @@ import statistics
 from dataclasses import dataclass
 
 from benchmarks.bars import BARS, FASTEST_PEER, Bar
-from benchmarks.peers import CLIENTS, PRODUCT, YARDSTICK
+from benchmarks.peers import CLIENTS, COMPILED, PRODUCT, YARDSTICK
 from benchmarks.table import Table
 
-PEERS = set(CLIENTS) - {PRODUCT, YARDSTICK}
+PRODUCTS = (PRODUCT, COMPILED)
+PEERS = set(CLIENTS) - {*PRODUCTS, YARDSTICK}
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,16 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Summary:
-    """atomhttp's line of the last table."""
+    """A line of the last table: atomhttp's, or that of its compiled build."""
 
     table: Table
     product: Result
     fastest_peer: Result | None
     verdicts: list[Verdict]
+
+    @property
+    def name(self) -> str:
+        return self.table.name + self.product.client.removeprefix(PRODUCT)
 
 
 def build_results(table: Table) -> list[Result]:
@@ -75,7 +80,7 @@ def find_medians(table: Table) -> dict[str, float]:
 def find_fastest_peer(table: Table) -> str | None:
     """Whom atomhttp is compared with; nobody where the table is not about clients."""
     medians = find_medians(table)
-    peers = [client for client in medians if client in PEERS] if PRODUCT in medians else []
+    peers = [client for client in medians if client in PEERS] if any(client in medians for client in PRODUCTS) else []
     if not peers:
         return None
     return max(peers, key=medians.__getitem__) if table.better == "more" else min(peers, key=medians.__getitem__)
@@ -92,19 +97,23 @@ def divide(value: float | None, other: float | None) -> float | None:
     return value / other if value is not None and other else None
 
 
-def build_summary(table: Table) -> Summary | None:
+def build_summaries(table: Table) -> list[Summary]:
+    if table.x:
+        return []
     results = {result.client: result for result in build_results(table)}
-    if PRODUCT not in results or table.x:
-        return None
-    peer = find_fastest_peer(table)
-    verdicts = [judge(table, bar) for bar in BARS if bar.row == table.name]
-    return Summary(table, results[PRODUCT], results.get(peer or ""), [verdict for verdict in verdicts if verdict])
+    peer = results.get(find_fastest_peer(table) or "")
+    bars = [bar for bar in BARS if bar.row == table.name]
+    return [
+        Summary(table, results[client], peer, [verdict for bar in bars if (verdict := judge(table, bar, client))])
+        for client in PRODUCTS
+        if client in results
+    ]
 
 
-def judge(table: Table, bar: Bar) -> Verdict | None:
+def judge(table: Table, bar: Bar, client: str = PRODUCT) -> Verdict | None:
     """None where the one to compare with is missing."""
     medians = find_medians(table)
-    value = medians[PRODUCT]
+    value = medians[client]
     if bar.kind == "at most":
         return Verdict(bar, value, value <= bar.factor)
     against = find_fastest_peer(table) if bar.against == FASTEST_PEER else bar.against

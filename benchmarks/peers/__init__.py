@@ -22,6 +22,7 @@ from benchmarks.peers.wreq import SyncWreqPeer, WreqPeer
 __all__ = [
     "ASYNC_PEERS",
     "CLIENTS",
+    "COMPILED",
     "PRODUCT",
     "PUBLISHED",
     "SYNC_PEERS",
@@ -34,10 +35,13 @@ __all__ = [
 
 PRODUCT = "atomhttp"
 YARDSTICK = "bare"
+# The same source, made into extension modules by mypyc.
+COMPILED = "atomhttp compiled"
 PUBLISHED = "atomhttp 1.2.4"
 
 ASYNC_PEERS: dict[str, type[AsyncPeer]] = {
     PRODUCT: AtomHTTPPeer,
+    COMPILED: AtomHTTPPeer,
     YARDSTICK: BarePeer,
     "wreq": WreqPeer,
     "pyreqwest": PyreqwestPeer,
@@ -51,6 +55,7 @@ ASYNC_PEERS: dict[str, type[AsyncPeer]] = {
 
 SYNC_PEERS: dict[str, type[SyncPeer]] = {
     PRODUCT: SyncAtomHTTPPeer,
+    COMPILED: SyncAtomHTTPPeer,
     YARDSTICK: SyncBarePeer,
     "wreq": SyncWreqPeer,
     "pyreqwest": SyncPyreqwestPeer,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from benchmarks.__main__ import report_failures
-from benchmarks.results import build_results, build_summary
+from benchmarks.results import build_results, build_summaries
 from benchmarks.table import Table
 
 RATES = {
@@ -41,23 +41,27 @@ def test_where_less_is_better_a_ratio_above_one_is_still_the_better_one() -> Non
 
 
 def test_bars_are_judged_by_the_medians() -> None:
-    summary = build_summary(build_table())
-    assert summary is not None
+    (summary,) = build_summaries(build_table())
     assert summary.fastest_peer is not None
     assert summary.fastest_peer.client == "wreq"
     assert [(verdict.reached, verdict.met) for verdict in summary.verdicts] == [(2, True), (4, False)]
 
 
+def test_the_compiled_build_has_a_line_of_its_own_and_is_no_peer() -> None:
+    summaries = build_summaries(build_table(samples={**RATES, "atomhttp compiled": [60.0]}))
+    assert [summary.name for summary in summaries] == ["get-64", "get-64 compiled"]
+    assert [[verdict.reached for verdict in summary.verdicts] for summary in summaries] == [[2, 4], [6, 12]]
+
+
 def test_a_bar_against_someone_who_was_not_there_is_not_judged() -> None:
-    summary = build_summary(build_table(samples={"atomhttp": [20.0], "wreq": [10.0]}))
-    assert summary is not None
+    (summary,) = build_summaries(build_table(samples={"atomhttp": [20.0], "wreq": [10.0]}))
     assert [verdict.bar.against for verdict in summary.verdicts] == [""]
 
 
 def test_a_growth_table_keeps_its_order_and_is_not_summed_up() -> None:
     table = build_table(x="origins", better="less", samples={"1": [3.0], "10": [2.0]})
     assert [result.client for result in build_results(table)] == ["1", "10"]
-    assert build_summary(table) is None
+    assert build_summaries(table) == []
 
 
 @pytest.mark.parametrize(
