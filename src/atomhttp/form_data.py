@@ -9,12 +9,12 @@ from __future__ import annotations
 import inspect
 import io
 import os
-import re
 from collections.abc import AsyncIterable, AsyncIterator, Collection, Iterable, Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any, Final, Literal, TypeAlias
 
+from atomhttp._lazy_pattern import lazy_pattern
 from atomhttp._model.form_serializer import urlencode, walk_form
 from atomhttp._model.params import read_pairs
 from atomhttp._model.walker import MAX_DEPTH, describe_path, kind_of, leaf_text
@@ -30,7 +30,7 @@ FormInput: TypeAlias = "Mapping[str, Any] | Iterable[tuple[str, Any]] | FormData
 # What browsers call content without a name of its own: without one, a server takes it for a text field.
 UNNAMED: Final = "blob"
 
-_is_field_content: Final = re.compile(r"[\x20-\x7e]+").fullmatch
+_FIELD_CONTENT: Final = lazy_pattern(r"[\x20-\x7e]+")
 
 
 class FormPart:
@@ -316,7 +316,7 @@ def _build_part(name: Any, value: Any, filename: Any, content_type: Any) -> Form
     if not isinstance(name, str):
         raise AtomHTTPOptionError(f"form: a name must be a str, not {kind_of(name)}", "ERR_BAD_OPTION_VALUE")
     # Plain text: what a subclass's methods say later must not matter (and an Enum's str is not its value).
-    name, filename, content_type = map(_plain, (name, filename, content_type))
+    name, filename, content_type = _plain(name), _plain(filename), _plain(content_type)
     try:
         _check_text(name)
         _check_filename(filename)
@@ -327,7 +327,7 @@ def _build_part(name: Any, value: Any, filename: Any, content_type: Any) -> Form
 
 
 def _plain(text: Any) -> Any:
-    return str.__str__(text) if isinstance(text, str) else text
+    return str.__str__(text) if type(text) is not str and isinstance(text, str) else text
 
 
 def _refused(name: str, reason: str) -> AtomHTTPOptionError:
@@ -336,7 +336,8 @@ def _refused(name: str, reason: str) -> AtomHTTPOptionError:
 
 def _check_text(text: str) -> None:
     try:
-        text.encode()
+        if not text.isascii():
+            text.encode()
     except UnicodeEncodeError:
         raise ValueError("has a lone surrogate, which has no UTF-8") from None
 
@@ -351,7 +352,7 @@ def _check_filename(filename: Any) -> None:
 
 def _check_content_type(content_type: Any) -> None:
     # A line break in here would be a header field of the caller's input (GHSA-445q-vr5w-6q77).
-    if content_type is not None and not (isinstance(content_type, str) and _is_field_content(content_type)):
+    if content_type is not None and not (isinstance(content_type, str) and _FIELD_CONTENT.fullmatch(content_type)):
         raise ValueError(f"has a content_type that is none: {ascii(content_type)[:60]}; expected e.g. 'image/png'")
 
 
@@ -361,6 +362,10 @@ def _keep_value(value: Any) -> tuple[Kind, Any]:
     Raises:
         ValueError: it cannot be sent; the reason.
     """
+    if type(value) is str:
+        # Before the questions below, five of which ask an abstract class (0.1 µs; 1.6 with them).
+        _check_text(value)
+        return "text", value
     if isinstance(value, (bytes, bytearray, memoryview)):
         return "bytes", bytes(value)
     if isinstance(value, os.PathLike):
@@ -467,7 +472,7 @@ class _Branch:
 
     def put(self, name: str, node: Any) -> None:
         self.nodes[name] = node
-        if _is_index(name):
+        if _INDEX.fullmatch(name):
             self._length = max(self._length, int(name) + 1)
         else:
             self._has_keys = True
@@ -491,7 +496,7 @@ class _Branch:
         if not isinstance(below, _Branch):
             below = _Branch(is_list=True)
             self.put(name, below)
-        if not _may_be_index(towards):
+        if not _INDEX_OR_EMPTY.fullmatch(towards):
             below.is_list = False
         return below
 
@@ -500,9 +505,9 @@ class _Branch:
         return [built[str(index)] for index in range(self._length)] if self.is_complete_list else built
 
 
-_is_index: Final = re.compile(r"0|[1-9][0-9]{0,8}").fullmatch
-_may_be_index: Final = re.compile(r"[0-9]*").fullmatch
-_SEGMENT: Final = re.compile(r"[^.\[\]]+|\[([^.\[\]]*)\]")
+_INDEX: Final = lazy_pattern(r"0|[1-9][0-9]{0,8}")
+_INDEX_OR_EMPTY: Final = lazy_pattern(r"[0-9]*")
+_SEGMENT: Final = lazy_pattern(r"[^.\[\]]+|\[([^.\[\]]*)\]")
 
 
 def form_to_json(form: FormData) -> dict[str, Any]:

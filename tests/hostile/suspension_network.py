@@ -19,7 +19,7 @@ import errno
 import selectors
 import socket
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -271,6 +271,9 @@ class MemorySocket:
         received = bytes(self.incoming[:size])
         del self.incoming[:size]
         return received
+
+    def sendmsg(self, buffers: Iterable[bytes | memoryview]) -> int:
+        return self.send(b"".join(buffers))
 
     def send(self, data: bytes | memoryview) -> int:
         if self.twin is not None:

@@ -64,7 +64,8 @@ from atomhttp import (
     SyncAtomHTTP,
     Timeout,
 )
-from atomhttp._model.proxies import check_proxy, read_environment
+from atomhttp._model.proxies import check_proxy
+from atomhttp._model.proxy_choice import read_environment
 from atomhttp._model.route import Route
 from atomhttp._model.url import parse_url
 from atomhttp.testing import MockAdapter

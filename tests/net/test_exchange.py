@@ -7,6 +7,7 @@ import contextlib
 import contextvars
 import fcntl
 import functools
+import re
 import socket
 import struct
 import termios
@@ -20,9 +21,12 @@ from atomhttp import (
     AtomHTTPNetworkError,
     AtomHTTPOptionError,
     AtomHTTPProtocolError,
+    AtomHTTPTimeoutError,
+    FormData,
     SyncAtomHTTP,
     Timeout,
 )
+from support.certificates import Certificates
 from support.clock import VirtualClockLoop
 from support.origin import Origin, pattern
 from support.peer import (
@@ -35,6 +39,7 @@ from support.peer import (
     expect_body,
     expect_end,
     expect_head,
+    hold,
     reset,
     send,
     wait,
@@ -519,3 +524,47 @@ async def test_nagle_is_off_and_a_request_leaves_in_one_piece() -> None:
         async with AtomHTTP(timeout=Timeout(total=PATIENCE)) as client:
             await client.post(peer.url, data=b"x" * 10_000)
     assert received[0] > 10_000
+
+
+# Large content that is in memory: head and content in one system call, the rest as the socket takes it
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("count", [1, 600], ids=["one", "more than a system call takes"])
+async def test_a_large_form_in_memory_arrives_whole(
+    loop_kind: str, origin: Origin, tls_origin: Origin, certificates: Certificates, scheme: str, count: int
+) -> None:
+    form = FormData()
+    values = [f"{number:06}" * (12_000_000 // 6 // count) for number in range(count)]
+    for number, value in enumerate(values):
+        form.append(f"field{number}", value)
+    url = (origin if scheme == "http" else tls_origin).url
+    async with AtomHTTP(verify=str(certificates.ca), base_url=url, timeout=PATIENCE) as client:
+        response = await client.post("/echo", data=form)
+        assert re.findall(r"\r\n\r\n(.*?)\r\n--", response.data["body"]) == values
+        # Not a byte too many, or too few: the connection is good for another one.
+        assert (await client.post("/echo", data=b"next")).data["body"] == "next"
+        assert open_count(client) == 1
+
+
+async def test_large_content_waits_for_a_peer_that_reads_slowly(loop_kind: str) -> None:
+    go, body = threading.Event(), pattern(30_000_000)
+    received: list[bytes] = []
+
+    def read_all(on: Conversation) -> None:
+        received.append(on.stream.read(len(body)))
+
+    with Peer([expect_head(), wait(go), read_all, send(OK), drain()]) as peer:
+        async with AtomHTTP(timeout=PATIENCE) as client:
+            upload = asyncio.create_task(client.post(peer.url, data=body))
+            asyncio.get_running_loop().call_later(0.1, go.set)  # by then the socket is full; if not, it works as well
+            assert (await upload).text == "ok"
+    assert received == [body]
+
+
+async def test_large_content_is_given_up_when_the_peer_does_not_read() -> None:
+    with Peer([expect_head(), hold()]) as peer:
+        async with AtomHTTP(timeout=Timeout(write=0.2, total=PATIENCE)) as client:
+            with pytest.raises(AtomHTTPTimeoutError) as caught:
+                await client.post(peer.url, data=pattern(60_000_000))
+    assert caught.value.phase == "write"

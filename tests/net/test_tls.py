@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import re
@@ -27,6 +28,7 @@ from atomhttp import (
     SyncAtomHTTP,
     Timeout,
 )
+from atomhttp._adapters.network_response import NetworkResponse
 from atomhttp._net.http1 import Http1Connection
 from atomhttp._net.tls import TLSStream
 from atomhttp._net.tls_context import build_context
@@ -668,6 +670,19 @@ async def test_we_say_goodbye(certificates: Certificates) -> None:
     with Peer([expect_head(), send(OK), expect_end()], tls=certificates.server_context()) as peer:
         async with AtomHTTP(verify=str(certificates.ca)) as client:
             assert (await client.get(peer.url)).text == "ok"
+
+
+async def test_what_was_received_goes_without_the_garbage_collector(certificates: Certificates) -> None:
+    """It may be 100 MB. The call that opened a connection must not stay with what was said to open it."""
+    with Peer([expect_head(), send(OK), expect_end()], tls=certificates.server_context()) as peer:
+        async with AtomHTTP(verify=str(certificates.ca)) as client:
+            gc.collect()
+            gc.disable()
+            try:
+                assert (await client.get(peer.url)).text == "ok"
+                assert not [item for item in gc.get_objects() if type(item) is NetworkResponse]
+            finally:
+                gc.enable()
 
 
 # Idle

@@ -13,7 +13,8 @@ from atomhttp._adapters.network_exchange import exchange
 from atomhttp._model.checks import bad_value
 from atomhttp._model.dialing import Dialing
 from atomhttp._model.options import BY_NAME, OPTIONS, check_options
-from atomhttp._model.request import Outline, Request
+from atomhttp._model.outline import Outline
+from atomhttp._model.request import Request
 from atomhttp._model.route import Route
 from atomhttp._net.drivers import Driver
 from atomhttp._net.pool import FOR_EVER, Pool, PoolLimits, PoolStats, closed_error

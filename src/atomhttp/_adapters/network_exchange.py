@@ -12,7 +12,7 @@ from atomhttp._model.request import Request
 from atomhttp._model.route import Route
 from atomhttp._net.call import Call
 from atomhttp._net.drivers import Driver
-from atomhttp._net.http1 import Http1Connection
+from atomhttp._net.http1 import BREATH, Http1Connection
 from atomhttp._net.pool import Pool, closed_error
 from atomhttp._wire.http1_writer import LAST_CHUNK, encode_chunk
 from atomhttp.errors import AtomHTTPError, AtomHTTPNetworkError, AtomHTTPOptionError
@@ -21,9 +21,6 @@ from atomhttp.errors import AtomHTTPError, AtomHTTPNetworkError, AtomHTTPOptionE
 JOINED: Final = 256 * 1024
 # How long a server may think about Expect: 100-continue before the content goes out all the same (RFC 9110 10.1.1).
 CONTINUE_DELAY: Final = 1.0
-
-# Content that may go out before somebody else has a turn.
-BREATH: Final = 512 * 1024
 
 
 async def exchange(
@@ -93,16 +90,22 @@ def _give_up(call: NetworkResponse, pool: Pool, error: BaseException) -> None:
 async def _send_content(connection: Http1Connection, call: Call, request: Request, head: bytes) -> None:
     """Sends head and content. Small content goes out with its head; the response is waited for by the caller."""
     outline = request.outline
-    body = request.body
+    body: Any = request.body
     phases = outline.timeout.has_phases
     if isinstance(body, bytes) and len(body) < JOINED and not outline.block.expects_continue and not phases:
         connection.start(call, outline.method, head + body)
         return
     call.uploading = True
-    connection.start(call, outline.method, head)
-    if outline.block.expects_continue and request.has_body:
-        await _await_continue(connection, call)
-    if await _drain(connection, call) and await _send_rest(connection, call, body):
+    ready = [body] if isinstance(body, bytes) else body.ready
+    if ready is not None and not outline.block.expects_continue:
+        connection.start(call, outline.method, head, ready)
+        went_out = await _drain(connection, call)
+    else:
+        connection.start(call, outline.method, head)
+        if outline.block.expects_continue and request.has_body:
+            await _await_continue(connection, call)
+        went_out = await _drain(connection, call) and await _send_rest(connection, call, body)
+    if went_out:
         call.uploading = False
     call.enter("headers", outline.timeout.read)
 
@@ -128,7 +131,7 @@ async def _send_pieces(connection: Http1Connection, call: Call, body: Any) -> bo
     try:
         while _wanted(connection, call):
             try:
-                piece = await reader.read()
+                piece = await reader.lend()
             except TimeoutError:
                 # The caller's own, or the deadline's, which has ended the wait for the caller's iterator.
                 now = call.driver.now()
@@ -144,7 +147,7 @@ async def _send_pieces(connection: Http1Connection, call: Call, body: Any) -> bo
                     f"data: longer than its Content-Length of {length} bytes", "ERR_BAD_OPTION_VALUE"
                 )
             if _wanted(connection, call):
-                connection.write(piece if length is not None else encode_chunk(piece))
+                connection.write(piece if length is not None else encode_chunk(bytes(piece)))
             unwatched += len(piece)
             if unwatched >= BREATH:
                 # A peer as fast as we are would never make us wait, nor let us hear its answer.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from atomhttp._model.request import Outline, Request
+from atomhttp._model.outline import Outline
+from atomhttp._model.request import Request
 from atomhttp._wire.http1_writer import encode_fields, encode_request_line
 
 _WANTS_LENGTH: Final = frozenset(("POST", "PUT", "PATCH"))

@@ -28,6 +28,7 @@ from uuid import UUID
 
 import msgspec
 
+from atomhttp._lazy_pattern import lazy_pattern
 from atomhttp._model.walker import describe_path, kind_of
 from atomhttp.errors import AtomHTTPOptionError
 
@@ -102,7 +103,7 @@ def _load_into(type_: Any, decode: Callable[[bytes], Any], content: bytes) -> An
         return msgspec.convert(_load_leniently(content), type_, str_keys=True, dec_hook=_convert_custom)
 
 
-_QUOTED_VALUE: Final = re.compile(r"\A(Invalid (?:enum )?value) .*?( - at `[^`]*`)?\Z", re.DOTALL)
+_QUOTED_VALUE: Final = lazy_pattern(r"\A(Invalid (?:enum )?value) .*?( - at `[^`]*`)?\Z", re.DOTALL)
 
 
 def _typed_decoder(type_: Any) -> Callable[[bytes], Any]:

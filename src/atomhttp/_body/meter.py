@@ -176,15 +176,18 @@ class MeteredReader(BodyReader):
         self._throttle = throttle
         self._size = STEP if throttle is None else min(STEP, throttle.piece)
         # What was read and not given away yet begins at `_offset`.
-        self._held = b""
+        self._held: bytes | memoryview = b""
         self._offset = 0
         # What was given away and not reported yet.
         self._given = 0
 
     async def read(self) -> bytes:
+        return bytes(await self.lend())
+
+    async def lend(self) -> bytes | memoryview:
         await self.settle()
         if self._offset == len(self._held):
-            self._held, self._offset = await self._reader.read(), 0
+            self._held, self._offset = await self._reader.lend(), 0
             if not self._held:
                 if self._meter is not None:
                     await self._meter.finish()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from atomhttp._model.timeout import Timeout
 from atomhttp._model.url import Target
+from atomhttp._net.large_content import LargeContent
 from atomhttp._wire.events import ResponseHead
 from atomhttp.errors import AtomHTTPTimeoutError
 
@@ -47,8 +48,10 @@ class Call:
     chunks: deque[bytes] | None = None
     # Where content that came in pieces is put together, when all of it is wanted at once. BytesIO, because it grows in
     # place and gives its buffer away without a copy: fresh memory is the dear part of a large body.
-    collected: BytesIO | None = None
+    collected: BytesIO | LargeContent | None = None
     buffered = 0
+    # More of a stream's content was there, the last time, than fits into a piece.
+    flowing = False
     ended = False
     received_trailers: tuple[tuple[bytes, bytes], ...] = ()
     # Clock readings, for the timings

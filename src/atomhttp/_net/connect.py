@@ -6,10 +6,9 @@ import logging
 import socket
 import ssl
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from atomhttp._model.address_guard import allows
 from atomhttp._model.dialing import Dialing
-from atomhttp._model.proxies import Proxy
 from atomhttp._model.route import Route
 from atomhttp._net.call import Call
 from atomhttp._net.conversation import Conversation
@@ -21,6 +20,9 @@ from atomhttp._net.tls_context import build_context
 from atomhttp._net.tls_session import TLSSession
 from atomhttp._net.tunnel import open_tunnel
 from atomhttp.errors import AtomHTTPNetworkError, AtomHTTPOptionError, AtomHTTPProxyError
+
+if TYPE_CHECKING:
+    from atomhttp._model.proxies import Proxy
 
 _logger = logging.getLogger("atomhttp.connection")
 _PLAIN = Dialing()
@@ -78,6 +80,8 @@ class _Steps:
 
     def _ask_guard(self, host: str, port: int, addresses: Sequence[Address]) -> Sequence[Address]:
         """What is allowed here is what connect() is given: no name is looked up again in between."""
+        from atomhttp._model.address_guard import allows  # with `ipaddress`, 4 ms of every start
+
         allowed = [each for each in addresses if allows(self._dialing.guard, str(each[1][0]), port, host)]
         if not allowed:
             shown = ", ".join(str(address[0]) for _, address in addresses)

@@ -115,6 +115,9 @@ class Conversation:
         except BaseException:
             self.drop()
             raise
+        finally:
+            # It refers to this conversation, and so to the call: a cycle with all that the call is going to receive.
+            self._step = bool
 
     def _take_step(self) -> None:
         self._done = self._step()

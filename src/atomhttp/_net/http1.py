@@ -26,6 +26,7 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from atomhttp._net.call import Call
+from atomhttp._net.large_content import EARNED, LARGE, LargeContent
 from atomhttp._net.pollers import IN, OUT, build_probe
 from atomhttp._net.reactor import BUFFER_SIZE, RECENT
 from atomhttp._net.stream import SocketStream, Stream
@@ -45,6 +46,10 @@ HIGH_WATER: Final = 256 * 1024
 # What is handed on in one piece: few enough of them, and small enough that malloc does not map fresh pages for each
 # (128 KiB; 100 MB took 75 ms of CPU in pieces of 64 KiB, 57 in these).
 SLICE: Final = 120 * 1024
+# What is received in one piece by a consumer that keeps up.
+WIDE_SLICE: Final = 480 * 1024
+# What is sent before others have a turn: a peer as fast as we are always takes more.
+BREATH: Final = 512 * 1024
 # What may lead on (RFC 9110 section 15.4): then its content is nobody's.
 REDIRECTS: Final = frozenset((301, 302, 303, 307, 308))
 
@@ -63,6 +68,7 @@ class Http1Connection:
     __slots__ = (
         "_engine",
         "_fd",
+        "_later",
         "_mask",
         "_owner",
         "_probe",
@@ -92,6 +98,8 @@ class Http1Connection:
         self._fd = stream.fileno()
         self._mask = 0
         self._unsent: memoryview | None = None
+        # What comes behind that.
+        self._later: list[bytes] = []
         self._reset_by: OSError | None = None
         self.reactor: Reactor | None = None
         self.bucket = bucket
@@ -186,8 +194,11 @@ class Http1Connection:
 
     # One exchange
 
-    def start(self, call: Call, method: str, data: bytes) -> None:
+    def start(self, call: Call, method: str, data: bytes, content: list[bytes] | None = None) -> None:
         """Begins an exchange: `data` is the head, and the content when that is small and known.
+
+        Content that is in memory and not that small is `content`: it goes out behind the head, in one system call with
+        it as far as the socket takes it. (A form of 1 MB took four.)
 
         The sending is that of `write`, written out: every request comes through here (0.15 µs).
         """
@@ -197,6 +208,9 @@ class Http1Connection:
         if self.served == 1 and self._speaks_first():
             call.keep_alive = False
         self._engine.expect(method)
+        if content is not None:
+            self._write_together([data, *content])
+            return
         try:
             sent = self._send(data)
         except BlockingIOError:
@@ -223,6 +237,22 @@ class Http1Connection:
                 return
             self._keep(data, sent)
 
+    def _write_together(self, pieces: list[bytes]) -> None:
+        try:
+            sent = self._stream.send_together(pieces)
+        except BlockingIOError:
+            sent = 0
+        except OSError as error:
+            self._cannot_write(error)
+            return
+        for place, piece in enumerate(pieces):
+            if sent < len(piece):
+                self._later = pieces[place + 1 :]
+                self._keep(piece, sent)
+                return
+            sent -= len(piece)
+        self._keep(b"", 0)
+
     def _keep(self, data: bytes | memoryview, sent: int) -> None:
         """What the socket did not take waits for it."""
         if sent != len(data):
@@ -240,11 +270,16 @@ class Http1Connection:
         stream = self._stream
         try:
             if stream.flush():
-                while self._unsent is not None:
+                breath = BREATH
+                while self._unsent is not None and breath > 0:
                     sent = stream.send(self._unsent)
                     if not sent:
                         break
-                    self._unsent = self._unsent[sent:] if sent < len(self._unsent) else None
+                    breath -= sent
+                    if sent < len(self._unsent):
+                        self._unsent = self._unsent[sent:]
+                    else:
+                        self._unsent = memoryview(self._later.pop(0)) if self._later else None
         except BlockingIOError:
             pass  # the rest waits for the next event
         except OSError as error:
@@ -266,6 +301,7 @@ class Http1Connection:
         """The peer takes no more. Why, it may have said already: reading tells."""
         self._reset_by = error
         self._unsent = None
+        self._later = []
         call = self.call
         if call is not None:
             call.keep_alive = False
@@ -312,13 +348,7 @@ class Http1Connection:
         try:
             while True:
                 call = self.call
-                if (
-                    call is not None
-                    and call.streaming
-                    and stream.receive_bytes is not None
-                    and self._engine.content_left > SLICE
-                ):
-                    self._receive_pieces(call, stream.receive_bytes)
+                if call is not None and (call.streaming or call.collected is not None) and self._receive_content(call):
                     return
                 size = stream.receive(buffer)
                 if not size:
@@ -329,8 +359,7 @@ class Http1Connection:
                 elif size <= SLICE:
                     self._take(bytes(buffer[:size]))
                 else:
-                    for start in range(0, size, SLICE):
-                        self._take(bytes(buffer[start : min(start + SLICE, size)]))
+                    self._take_slices(buffer[:size])
                 if size == BUFFER_SIZE:
                     # There may be more than fitted: nothing that ended here is known to be drained.
                     self.drained_at = reactor.polled_at = 0.0
@@ -348,21 +377,58 @@ class Http1Connection:
             # It may be of a ticket, or the beginning of an answer to a request that is still to come.
             self.close()
 
+    def _receive_content(self, call: Call) -> bool:
+        """Receives content to where it is wanted, without a copy in between; False where that is of no use."""
+        if self._engine.content_left <= SLICE:
+            return False
+        if not call.streaming:
+            return self._receive_large(call)
+        receive = self._stream.receive_bytes
+        if receive is None:
+            return False
+        self._receive_pieces(call, receive)
+        return True
+
+    def _receive_large(self, call: Call) -> bool:
+        """Content of a large response that is wanted whole."""
+        collected: Any = call.collected
+        left = self._engine.content_left
+        if type(collected) is BytesIO:
+            size = collected.tell()
+            if size < EARNED or size + left < LARGE:
+                return False
+            collected = call.collected = LargeContent(collected, size + left)
+        while True:
+            # Never up to the end: the read that ends a message must see what comes behind it.
+            size = self._stream.receive(collected.window(left - 1))
+            if not size:
+                self._ended()
+                return True
+            collected.received(size)
+            left -= size
+            self._engine.skip_content(size)
+            if call.phase_due is not None:
+                call.phase_due = call.driver.now() + call.phase_limit
+            if not self._stream.pending or left <= SLICE:
+                return not self._stream.pending
+
     def _receive_pieces(self, call: Call, receive: Callable[[int], bytes]) -> None:
         """Content of a stream, from the socket into the pieces that the consumer gets: no copy in between."""
-        engine = self._engine
-        for _ in range(BUFFER_SIZE // SLICE):
-            piece = receive(SLICE)
-            if not piece:
-                self._ended()
-                return
-            self._hand_on(call, piece)
-            if engine.skip_content(len(piece)):
-                self._finish(call, call.driver.now())
-                return
-            # Never up to the end: the read that ends a message must see what comes behind it.
-            if len(piece) < SLICE or engine.content_left <= SLICE or not self._mask:
-                break
+        if call.buffered > HIGH_WATER:
+            # Only now: whoever has kept up would be paused and resumed in each pass (two system calls).
+            self._watch(0)
+            return
+        # A wide piece only where much came the last time and nothing waits to be consumed. They save passes (100 MB: 41
+        # ms of CPU with them, 54 without), but where little comes, pages would be mapped for each.
+        size = WIDE_SLICE if call.flowing and not call.buffered else SLICE
+        # Never up to the end: the read that ends a message must see what comes behind it.
+        piece = receive(min(size, self._engine.content_left - 1))
+        if not piece:
+            self._ended()
+            return
+        call.flowing = len(piece) >= SLICE
+        self._engine.skip_content(len(piece))
+        self._append(call, piece)
         if call.phase_due is not None:
             call.phase_due = call.driver.now() + call.phase_limit
 
@@ -373,6 +439,10 @@ class Http1Connection:
             self._finish(call, call.driver.now())
         elif call.phase_due is not None:
             call.phase_due = call.driver.now() + call.phase_limit
+
+    def _take_slices(self, data: memoryview) -> None:
+        for start in range(0, len(data), SLICE):
+            self._take(bytes(data[start : start + SLICE]))
 
     def _take(self, data: bytes) -> None:
         call = self.call
@@ -422,12 +492,15 @@ class Http1Connection:
         if call.streaming or call.uploading:
             call.wake()
 
-    def _hand_on(self, call: Call, piece: bytes) -> None:
+    def _append(self, call: Call, piece: bytes) -> None:
         if call.chunks is None:
             call.chunks = deque()
         call.chunks.append(piece)
         call.buffered += len(piece)
         call.wake()
+
+    def _hand_on(self, call: Call, piece: bytes) -> None:
+        self._append(call, piece)
         if call.buffered > HIGH_WATER:
             self._watch(0)
 
@@ -539,6 +612,7 @@ class Http1Connection:
         if call is not None:
             call.connection = None
         self._unsent = None
+        self._later = []
         try:
             if self._reset_by is None:
                 self._stream.shutdown()

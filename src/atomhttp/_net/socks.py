@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from atomhttp._model.proxies import Proxy
 from atomhttp._net.conversation import Conversation
 from atomhttp.errors import AtomHTTPError, AtomHTTPOptionError, AtomHTTPProxyError
+
+if TYPE_CHECKING:
+    from atomhttp._model.proxies import Proxy
 
 # What one octet can count.
 MAX_FIELD: Final = 255

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from atomhttp._net.tls_session import TLSSession
+
+# One system call takes no more (IOV_MAX, 1024 on Linux), and on Windows there is none such.
+MAX_PIECES: Final = 512
+CAN_GATHER: Final = hasattr(socket.socket, "sendmsg")
 
 
 class Stream(Protocol):
@@ -36,6 +40,9 @@ class Stream(Protocol):
 
     def send(self, data: bytes | memoryview, /) -> int:
         """How many bytes of `data` were taken. Raises BlockingIOError when none can be now (or says 0)."""
+
+    def send_together(self, pieces: list[bytes], /) -> int:
+        """`send`, of pieces behind each other, without joining them: how many bytes of them all were taken."""
 
     def flush(self) -> bool:
         """Sends what waits; True when nothing does. Raises OSError."""
@@ -68,6 +75,9 @@ class SocketStream:
         self.pending = False
         self.unflushed = False
         self.clean_eof = True
+
+    def send_together(self, pieces: list[bytes]) -> int:
+        return self.sock.sendmsg(pieces[:MAX_PIECES]) if CAN_GATHER else self.send(pieces[0])
 
     def flush(self) -> bool:
         return True

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import ssl
 import sys
 import threading
@@ -17,6 +16,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from typing import Any, Final, NamedTuple
 
+from atomhttp._lazy_pattern import lazy_pattern
 from atomhttp.errors import AtomHTTPOptionError, AtomHTTPTLSError
 
 Verify = bool | str | ssl.SSLContext
@@ -27,7 +27,7 @@ PROTOCOLS: Final = ("http/1.1",)
 MAX_CONTEXTS: Final = 100
 
 # How OpenSSL names the certificates of a directory: the hash of the subject, and a number.
-_HASHED = re.compile(r"[0-9a-f]{8}\.[0-9]+\Z")
+_HASHED = lazy_pattern(r"[0-9a-f]{8}\.[0-9]+\Z")
 
 _contexts: dict[tuple[Any, ...], ssl.SSLContext] = {}
 _contexts_lock = threading.Lock()

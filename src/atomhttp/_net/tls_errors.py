@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import datetime
-import ipaddress
-import re
 import ssl
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from atomhttp._lazy_pattern import lazy_pattern
 from atomhttp.errors import AtomHTTPTLSError
 
 if TYPE_CHECKING:
@@ -75,7 +74,7 @@ _MEANINGS: Final = {
     ),
 }
 
-_AROUND_REASON = re.compile(r"\A\[[^]]*\] | \(_ssl\.c:\d+\)\Z")
+_AROUND_REASON = lazy_pattern(r"\A\[[^]]*\] | \(_ssl\.c:\d+\)\Z")
 
 # What a certificate says may be as long as its server likes.
 _MAX_NAMES: Final = 5
@@ -147,7 +146,7 @@ def _version(version: ssl.TLSVersion) -> str:
 
 def _certificate_error(error: ssl.SSLCertVerificationError, where: str, tls: ssl.SSLObject | None) -> AtomHTTPTLSError:
     code = _VERIFY_CODES.get(error.verify_code, "ERR_TLS")
-    now = datetime.datetime.now(datetime.UTC)
+    now = datetime.now(UTC)
     sent = _read_chain(tls, "get_unverified_chain")
     # The one that OpenSSL built may end in an authority of ours, which was not sent.
     chain = [*sent, *_read_chain(tls, "get_verified_chain")]
@@ -198,7 +197,11 @@ def _read_certificate(info: dict[str, Any]) -> dict[str, Any]:
 
 def _plain_name(kind: str, value: str) -> str:
     # OpenSSL writes 0:0:0:0:0:0:0:1 where everybody else has ::1.
-    return str(ipaddress.ip_address(value)) if kind == "IP Address" and ":" in value else value
+    if kind != "IP Address" or ":" not in value:
+        return value
+    from ipaddress import ip_address  # 2 ms of every start
+
+    return str(ip_address(value))
 
 
 def _plain_subject(subject: tuple[tuple[tuple[str, str], ...], ...]) -> str:
@@ -207,7 +210,7 @@ def _plain_subject(subject: tuple[tuple[tuple[str, str], ...], ...]) -> str:
 
 def _plain_time(text: str) -> str:
     """From "Jan  1 00:00:00 2024 GMT"."""
-    return datetime.datetime.fromtimestamp(ssl.cert_time_to_seconds(text), datetime.UTC).isoformat()
+    return datetime.fromtimestamp(ssl.cert_time_to_seconds(text), UTC).isoformat()
 
 
 def _find_refused(code: str, chain: list[dict[str, Any]], now: str) -> dict[str, Any] | None:

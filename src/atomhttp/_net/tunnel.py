@@ -6,12 +6,16 @@ never the origin's: it becomes an error, not a response.
 
 from __future__ import annotations
 
-from atomhttp._model.proxies import Proxy
+from typing import TYPE_CHECKING
+
 from atomhttp._net.conversation import Conversation
 from atomhttp._wire.events import ResponseHead
 from atomhttp._wire.http1 import Http1Engine
 from atomhttp._wire.http1_writer import encode_fields, encode_request_line
 from atomhttp.errors import AtomHTTPError, AtomHTTPProtocolError, AtomHTTPProxyError
+
+if TYPE_CHECKING:
+    from atomhttp._model.proxies import Proxy
 
 
 async def open_tunnel(conversation: Conversation, proxy: Proxy, authority: str) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 from atomhttp.errors import AtomHTTPOptionError
 
@@ -20,7 +20,7 @@ _TARGET: Final = re.compile(r"[\x21-\x7e]+")
 LAST_CHUNK: Final = b"0\r\n\r\n"
 
 
-def encode_method(method: str) -> str:
+def encode_method(method: Any) -> str:
     """`method` if it is a token (RFC 9110 section 9.1).
 
     Raises:

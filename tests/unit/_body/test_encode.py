@@ -514,6 +514,27 @@ def test_what_reads_asynchronously_is_iterated_over() -> None:
     assert b"".join(pieces_of(body)) == b"abc"
 
 
+def test_what_is_read_is_the_reader_s_and_what_is_lent_lies_in_one_buffer(path: Path) -> None:
+    content = bytes(range(256)) * (BLOCK // 256) + b"rest"
+    path.write_bytes(content)
+    body = FileBody.from_path(path)
+    body.bind(FakeDriver(), None)
+    reader = body.open()
+    first, rest = run(reader.read()), run(reader.read())
+    assert type(first) is bytes
+    assert first + rest == content
+    reader.close()
+    reader = body.open()
+    lent = run(reader.lend())
+    assert lent == content[:BLOCK]
+    assert run(reader.lend()) == b"rest"
+    if isinstance(lent, memoryview):
+        # Where the page cache can be asked (Linux): overwritten, not copied.
+        assert lent[:4] == b"rest"
+    assert not run(reader.lend())
+    reader.close()
+
+
 def test_a_buffered_file_of_the_caller_s_is_read_block_by_block_at_its_own_position(tmp_path: Path) -> None:
     path = tmp_path / "large"
     content = bytes(range(256)) * (BLOCK // 256) + b"rest"

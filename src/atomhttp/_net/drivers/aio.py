@@ -10,13 +10,14 @@ import select
 import threading
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from inspect import isawaitable
 from typing import Any, ClassVar, TypeVar
 
 from atomhttp._model.abort import AbortSignal
 from atomhttp._net.drivers import Driver, Waiter
+from atomhttp._net.drivers.aio_waiter import AioWaiter
 from atomhttp._net.drivers.together import close_coroutines, collect_tasks, refusal
 from atomhttp._net.pollers import build_nested_poller
 from atomhttp._net.reactor import Reactor
@@ -62,93 +63,6 @@ def _sweep() -> None:
             driver.reactor.close_all()
 
 
-class AioWaiter:
-    """What one task awaits: a future that wakes its task itself.
-
-    `asyncio.Future` asks the loop to call the task later, by a handle of its own for each. Ours are woken in one go
-    when the reactor has finished its pass: a third less work for a small request. It speaks the protocol by which
-    tasks wait for futures that are not asyncio's own (`_asyncio_future_blocking`, `add_done_callback`, `result`).
-    """
-
-    # Defaults on the class and no __slots__: making one sets a single attribute.
-    _asyncio_future_blocking = False
-    _callback: Callable[[AioWaiter], object] | None = None
-    _context: contextvars.Context | None = None
-    _done = False
-    _error: BaseException | None = None
-    _result: Any = None
-
-    def __init__(self, driver: AsyncioDriver) -> None:
-        self._driver = driver
-
-    def __await__(self) -> Generator[AioWaiter, None, Any]:
-        if not self._done:
-            self._asyncio_future_blocking = True
-            yield self
-        if self._error is not None:
-            raise self._error
-        return self._result
-
-    def get_loop(self) -> asyncio.AbstractEventLoop:
-        return self._driver.loop
-
-    def add_done_callback(
-        self, callback: Callable[[AioWaiter], object], *, context: contextvars.Context | None = None
-    ) -> None:
-        self._callback = callback
-        self._context = context if context is not None else contextvars.copy_context()
-        if self._done:
-            self._driver.wake(self)
-
-    def remove_done_callback(self, callback: object) -> int:
-        self._callback = None
-        return 1
-
-    def done(self) -> bool:
-        return self._done
-
-    def cancelled(self) -> bool:
-        return isinstance(self._error, asyncio.CancelledError)
-
-    def cancel(self, msg: Any = None) -> bool:
-        if self._done:
-            return False
-        self.set_exception(asyncio.CancelledError() if msg is None else asyncio.CancelledError(msg))
-        return True
-
-    def result(self) -> Any:
-        if self._error is not None:
-            raise self._error
-        return self._result
-
-    def exception(self) -> BaseException | None:
-        return self._error
-
-    def set_result(self, result: Any) -> None:
-        if result is not None:
-            self._result = result
-        self._done = True
-        if self._callback is not None:
-            driver = self._driver
-            if driver.will_wake:
-                driver.woken.append(self)
-            else:
-                driver.wake(self)
-
-    def set_exception(self, error: BaseException) -> None:
-        self._error = error
-        self._done = True
-        if self._callback is not None:
-            self._driver.wake(self)
-
-    def step(self) -> None:
-        """Runs the task up to its next wait."""
-        callback = self._callback
-        if callback is not None:
-            self._callback = None
-            self._context.run(callback, self)  # type: ignore[union-attr]  # tasks always give theirs
-
-
 class AsyncioDriver(Driver):
     """Nests the reactor in a loop: the loop watches the poller's descriptor and one timer, whatever happens inside."""
 
@@ -156,6 +70,7 @@ class AsyncioDriver(Driver):
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
+        self.cancelled_error: type[BaseException] = asyncio.CancelledError
         self.now: Callable[[], float] = type(self).clock
         self.waiter: Callable[[], Waiter] = partial(AioWaiter, self)
         self.woken: list[AioWaiter] = []
@@ -410,7 +325,7 @@ class _PollerThread:
 
 
 async def run_all(
-    tasks: Any, limit: int | None, return_exceptions: bool, give_up: Callable[[Any], Awaitable[None]]
+    tasks: Any, limit: Any, return_exceptions: Any, give_up: Callable[[Any], Awaitable[None]]
 ) -> list[Any]:
     """Awaits `tasks` together; `AtomHTTP.all` says how.
 

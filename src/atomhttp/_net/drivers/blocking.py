@@ -13,6 +13,7 @@ from functools import partial
 from threading import get_ident
 from typing import Any, ClassVar, TypeVar
 
+from atomhttp._compiled import mypyc_attr
 from atomhttp._net.drivers import Driver
 from atomhttp._net.pollers import build_nested_poller, build_plain_poller
 from atomhttp._net.reactor import BATCH, Reactor
@@ -59,6 +60,7 @@ class BlockingWaiter:
         return self._result
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class BlockingDriver(Driver):
     """A unit: one reactor, borrowed by one call at a time."""
 
