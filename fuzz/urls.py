@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from atomhttp._model.params import serialize_params
-from atomhttp._model.proxies import choose_proxy, read_environment
+from atomhttp._model.proxy_choice import choose_proxy, read_environment
 from atomhttp._model.url import Target, append_query, is_absolute, join_url, parse_url, resolve_reference
 from atomhttp.errors import AtomHTTPOptionError, AtomHTTPURLError
 from fuzz.promises import check_field, check_message, check_target

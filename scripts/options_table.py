@@ -12,7 +12,6 @@ import inspect
 import re
 import sys
 from collections.abc import Iterable
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -76,14 +75,16 @@ def _option_row(option: Option) -> tuple[str, ...]:
 
 def _retry_rows() -> Iterable[tuple[str, ...]]:
     described = _attributes(inspect.getdoc(retry_config.RetryPolicy) or "")
-    for field in fields(retry_config.RetryPolicy):
-        name = field.name
+    policy = retry_config.RetryPolicy
+    for name in policy._fields:
+        # A NamedTuple keeps what stands there as a forward reference.
+        annotation = policy.__annotations__[name]
         others = [word for word, key in retry_config._OTHER_WORDS.items() if key == name]
         yield (
             _spellings(camel_case(name), name),
             ", ".join(map(_code_text, others)),
-            RETRY_TYPES[str(field.type)],
-            _code(field.default),
+            RETRY_TYPES[getattr(annotation, "__forward_arg__", annotation)],
+            _code(policy._field_defaults[name]),
             described[name],
         )
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
-from urllib.parse import unquote_plus
+
+from atomhttp._lazy_pattern import lazy_pattern
 
 REDACTED: Final = "[redacted]"
 # In the place of what is nested deeper than anybody reads: a server may have chosen how deep.
@@ -16,7 +17,7 @@ DEEPER: Final = "…"
 MAX_DEPTH: Final = 50
 
 # Matched anywhere in a name, case and separators ignored: "X-Api-Key", "apiKey" and "api_key" are one name.
-_SECRET_WORDS: Final = re.compile(
+_SECRET_WORDS: Final = lazy_pattern(
     r"authorization|authentication$|cookie|passw(or)?d|passphrase|^pass$|^pwd$|secret|token|apikey|credential|signature"
     r"|session|(access|auth|functions|private|subscription)key$|assertion|csrf|xsrf|jwt|bearer|hmac|^x?(auth|sig|otp|pin|pw|sid)$"
     r"|samlresponse|^key$"
@@ -26,28 +27,28 @@ _SECRET_PARAMETERS: Final = frozenset(("code",))
 # Options that are about secrets, and hold none.
 _PLAIN_NAMES: Final = frozenset(("xsrfcookiename", "xsrfheadername", "withxsrftoken", "withcredentials"))
 _URL_FIELDS: Final = frozenset(("location", "contentlocation", "referer", "link", "refresh"))
-_NOT_LETTERS: Final = re.compile(r"[^a-z0-9]")
-_USERINFO: Final = re.compile(r"(?<=//)[^/?#]*@")
+_NOT_LETTERS: Final = lazy_pattern(r"[^a-z0-9]")
+_USERINFO: Final = lazy_pattern(r"(?<=//)[^/?#]*@")
 # What a parser takes for a URL with a host, or for a path: there an `@` behind the host is part of the path.
-_WELL_FORMED: Final = re.compile(
+_WELL_FORMED: Final = lazy_pattern(
     r"(?:https?:|http\+unix:)?//(?:[^/?#\\@]*@)?(?:\[[0-9A-Fa-f:.]*\]|[^/?#\\:@\s]+)(?::[0-9]*)?(?:[/?#]|\Z)"
     r"|(?![A-Za-z][A-Za-z0-9+.\-]*:|//)[^\\]*\Z",
     re.IGNORECASE | re.DOTALL,
 )
 # As much of anything else as may be its userinfo, wherever a lenient reader would look for it.
-_ANY_USERINFO: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*:)?[/\\]*.*(?:@|%40)", re.DOTALL)
-_QUERY_NAME: Final = re.compile(r"(?<=[?&;#])([^=&;#?\s]+)=")
-_VALUE_END: Final = re.compile(r"[&#]")
+_ANY_USERINFO: Final = lazy_pattern(r"([A-Za-z][A-Za-z0-9+.\-]*:)?[/\\]*.*(?:@|%40)", re.DOTALL)
+_QUERY_NAME: Final = lazy_pattern(r"(?<=[?&;#])([^=&;#?\s]+)=")
+_VALUE_END: Final = lazy_pattern(r"[&#]")
 # A URL in a query is encoded; what is not, is looked through as part of the whole.
-_ENCODED_VALUE_END: Final = re.compile(r"[&#?;]")
-_ENCODED_MARK: Final = re.compile("%2f|%3f", re.IGNORECASE)
+_ENCODED_VALUE_END: Final = lazy_pattern(r"[&#?;]")
+_ENCODED_MARK: Final = lazy_pattern("%2f|%3f", re.IGNORECASE)
 # Credentials by their form, in a field of any name (RFC 9110 section 11.4).
-_CREDENTIALS: Final = re.compile(
+_CREDENTIALS: Final = lazy_pattern(
     r"(?:basic|bearer|negotiate|token|apikey)[ \t]+[\w.~+/-]{8,}=*\s*\Z|digest[ \t].*response=",
     re.IGNORECASE | re.ASCII,
 )
 _CHALLENGES: Final = frozenset(("wwwauthenticate", "proxyauthenticate"))
-_USERINFO_IN_TEXT: Final = re.compile(r"(?<=//)[^/?#\s]*@")
+_USERINFO_IN_TEXT: Final = lazy_pattern(r"(?<=//)[^/?#\s]*@")
 
 
 def is_secret_name(name: str) -> bool:
@@ -96,7 +97,7 @@ def _mask_query(text: str) -> str:
     while found := _QUERY_NAME.search(text, position):
         pieces.append(text[position : found.end()])
         position = found.end()
-        is_secret = is_secret_parameter(unquote_plus(found[1]))
+        is_secret = is_secret_parameter(_unquote(found[1]))
         stop = (_VALUE_END if is_secret else _ENCODED_VALUE_END).search(text, position)
         end = stop.start() if stop else len(text)
         if is_secret or _hides_secret(text[position:end]):
@@ -109,12 +110,21 @@ def _hides_secret(value: str) -> bool:
     """Whether an encoded value is a URL with secrets of its own."""
     if _ENCODED_MARK.search(value) is None:
         return False
-    plain = unquote_plus(value)
+    plain = _unquote(value)
     if "//" not in plain and "?" not in plain:
         return False
     return _USERINFO.search(plain) is not None or any(
-        is_secret_parameter(unquote_plus(each[1])) for each in _QUERY_NAME.finditer(plain)
+        is_secret_parameter(_unquote(each[1])) for each in _QUERY_NAME.finditer(plain)
     )
+
+
+def _unquote(text: str) -> str:
+    """`text` of a query, decoded."""
+    if "%" not in text and "+" not in text:
+        return text
+    from urllib.parse import unquote_plus  # with `ipaddress`, 5 ms of every start
+
+    return unquote_plus(text)
 
 
 def redact_fields(fields: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import logging
 import os
-import pickle
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -16,7 +15,7 @@ from atomhttp._model.cookies import CookieJar
 from atomhttp._model.headers import Headers
 from atomhttp._model.options import BY_NAME, CALL_OPTIONS, CLIENT_OPTIONS, Option, check_options, find_option
 from atomhttp._model.params import merge_params
-from atomhttp._model.proxies import ProxyEnvironment, read_environment
+from atomhttp._model.proxy_choice import ProxyEnvironment, read_environment
 from atomhttp._redact import REDACTED, redact_url, redact_value
 from atomhttp.errors import AtomHTTPOptionError, InsecureRequestWarning
 
@@ -47,7 +46,7 @@ class _Options:
     def __getattr__(self, name: str) -> Any:
         # Only reached when `__dict__` has no such name: the other spelling, or an option that was not given.
         option = BY_NAME.get(name)
-        if option is None or option.name not in {known.name for known in self._table.values()}:
+        if option is None or option.name not in self._table:
             _no_such(self, name)
         if option.name != name:
             return getattr(self, option.name)
@@ -144,6 +143,10 @@ class RequestConfig(_Options):
         if layers is not None:
             layers.restore(self.__dict__, BY_NAME[name].name)
 
+    def touch(self) -> None:
+        # It is no longer what a call has given (see `Plan.build_config`).
+        self.__dict__.pop("_call", None)
+
     def _absent(self, option: Option) -> Any:
         if option.name == "headers":
             state = self.__dict__
@@ -209,6 +212,8 @@ class RequestConfig(_Options):
 
 
 def _can_be_pickled(value: Any) -> bool:
+    import pickle  # 3 ms of every start
+
     try:
         pickle.dumps(value)
     except Exception:  # whatever a foreign object's own code raises
@@ -242,16 +247,19 @@ def _deep_copy(value: Any, memo: dict[int, Any]) -> Any:
 def given_options(config: Any, options: Mapping[str, Any]) -> dict[str, Any]:
     """The options of a call: a config object or mapping, and keywords, which win. Checked, in snake_case."""
     given: dict[str, Any] = {}
-    if config is not None:
-        if isinstance(config, RequestConfig):
-            given = {name: _own_copy(name, value) for name, value in config.items()}
-            given["headers"] = config.headers.copy()
-        elif isinstance(config, Mapping):
-            given = check_options(config, CALL_OPTIONS, "a call")
-        else:
-            raise AtomHTTPOptionError(
-                f"config: expected a mapping or a RequestConfig, got {type(config).__name__}", "ERR_BAD_OPTION_VALUE"
-            )
+    if config is None:
+        # Nothing to merge with: most calls with options (1.5 µs less).
+        given = check_options(options, CALL_OPTIONS, "a call")
+        options = {}
+    elif isinstance(config, RequestConfig):
+        given = {name: _own_copy(name, value) for name, value in config.items()}
+        given["headers"] = config.headers.copy()
+    elif isinstance(config, Mapping):
+        given = check_options(config, CALL_OPTIONS, "a call")
+    else:
+        raise AtomHTTPOptionError(
+            f"config: expected a mapping or a RequestConfig, got {type(config).__name__}", "ERR_BAD_OPTION_VALUE"
+        )
     if options:
         checked = check_options(options, CALL_OPTIONS, "a call")
         given = {**given, **{name: merge_option(name, given.get(name), value) for name, value in checked.items()}}
@@ -328,12 +336,12 @@ class DefaultHeaders(Headers):
         layer = self._layers.get(name)
         return layer if layer is not None and name not in self._fields else super().__getitem__(name)
 
-    def set(self, name: str, value: Any, rewrite: bool | None = None) -> Headers:
+    def _set(self, name: str, key: str, value: Any, rewrite: bool | None) -> None:
         if name in self._layers and (value is None or isinstance(value, (Mapping, Headers))):
             self._layers[name].clear()
             self._layers[name].update(value or {})
-            return self
-        return super().set(name, value, rewrite)
+            return
+        super()._set(name, key, value, rewrite)
 
     def update(self, headers: Any = None, /, **more: Any) -> None:
         """Sets fields; `{'common': {…}}` updates that layer."""
@@ -354,9 +362,11 @@ class DefaultHeaders(Headers):
     def for_method(self, method: str) -> Headers:
         """What a request with `method` sends when the call adds nothing."""
         layer = self._layers.get(method.lower())
-        merged = self.common.concat(layer)
+        merged: Headers = self.common.copy()
+        if layer is not None:
+            merged.update(layer)
         merged.update(self)
-        return merged  # type: ignore[no-any-return]  # properties of lambdas are untyped
+        return merged
 
     def layered_copy(self, on_change: Callable[[], None] | None) -> DefaultHeaders:
         """An independent copy, layers included."""

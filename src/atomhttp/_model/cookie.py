@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from math import isnan
 from time import time
 from typing import Final, Literal, TypeAlias
 
+from atomhttp._lazy_pattern import lazy_pattern
 from atomhttp._model.checks import bad_value, check_flag
 from atomhttp._redact import REDACTED
 from atomhttp.errors import AtomHTTPOptionError
@@ -20,16 +20,16 @@ MAX_PAIR: Final = 4096
 MAX_LIFETIME: Final = 400 * 86400.0
 
 # What a server may have sent: anything but controls (HTAB excepted), and what ends a name or a value.
-_RECEIVED_NAME: Final = re.compile(r"(?![ \t])[^\x00-\x08\x0a-\x1f\x7f;=]*(?<![ \t])")
-_RECEIVED_VALUE: Final = re.compile(r"(?![ \t])[^\x00-\x08\x0a-\x1f\x7f;]*(?<![ \t])")
-_PATH: Final = re.compile(r"/[^\x00-\x08\x0a-\x1f\x7f]*")
+_RECEIVED_NAME: Final = lazy_pattern(r"(?![ \t])[^\x00-\x08\x0a-\x1f\x7f;=]*(?<![ \t])")
+_RECEIVED_VALUE: Final = lazy_pattern(r"(?![ \t])[^\x00-\x08\x0a-\x1f\x7f;]*(?<![ \t])")
+_PATH: Final = lazy_pattern(r"/[^\x00-\x08\x0a-\x1f\x7f]*")
 # The characters that the WHATWG's parser lets through in a host, and IPv6's colons.
-_DOMAIN: Final = re.compile(r"(?!\.)[!\"$&'()*+,\-.0-9:;=_`a-z{}~]+")
+_DOMAIN: Final = lazy_pattern(r"(?!\.)[!\"$&'()*+,\-.0-9:;=_`a-z{}~]+")
 
 # What a program should send (section 4.1.1). Some servers take a comma or a blank for the end of a cookie, so that a
 # value that a user typed could bring another cookie along.
-_NOT_IN_NAME: Final = re.compile(r"[^!#$%&'()*+\-./0-9:<>?@A-Z\[\]^_`a-z{|}~]")
-_NOT_IN_VALUE: Final = re.compile(r"[^!#$%&'()*+\-./0-9:<=>?@A-Z\[\]^_`a-z{|}~]")
+_NOT_IN_NAME: Final = lazy_pattern(r"[^!#$%&'()*+\-./0-9:<>?@A-Z\[\]^_`a-z{|}~]")
+_NOT_IN_VALUE: Final = lazy_pattern(r"[^!#$%&'()*+\-./0-9:<=>?@A-Z\[\]^_`a-z{|}~]")
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -5,27 +5,27 @@ Nothing is decoded, unquoted or mended: a field is kept as it is, or ignored, or
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
+from atomhttp._lazy_pattern import lazy_pattern
 from atomhttp._model.cookie import MAX_LIFETIME, MAX_PAIR, SameSite, is_encodable, octets
 
 # Section 5.6: longer attribute values are ignored.
 MAX_ATTRIBUTE: Final = 1024
 
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_CONTROL: Final = lazy_pattern(r"[\x00-\x08\x0a-\x1f\x7f]")
 _BLANKS: Final = " \t"
 # Only these: int() and str.isdigit() would take the digits of other scripts too.
-_MAX_AGE: Final = re.compile(r"-?[0-9]+")
+_MAX_AGE: Final = lazy_pattern(r"-?[0-9]+")
 _SAME_SITE: Final[dict[str, SameSite]] = {"strict": "Strict", "lax": "Lax", "none": "None"}
 
 # The grammar of section 5.1.1. What is no ASCII is no delimiter.
-_DATE_DELIMITERS: Final = re.compile(r"[\x09\x20-\x2f\x3b-\x40\x5b-\x60\x7b-\x7e]+")
-_TIME: Final = re.compile(r"([0-9]{1,2}):([0-9]{1,2}):([0-9]{1,2})(?![0-9])")
-_DAY: Final = re.compile(r"[0-9]{1,2}(?![0-9])")
-_YEAR: Final = re.compile(r"[0-9]{2,4}(?![0-9])")
+_DATE_DELIMITERS: Final = lazy_pattern(r"[\x09\x20-\x2f\x3b-\x40\x5b-\x60\x7b-\x7e]+")
+_TIME: Final = lazy_pattern(r"([0-9]{1,2}):([0-9]{1,2}):([0-9]{1,2})(?![0-9])")
+_DAY: Final = lazy_pattern(r"[0-9]{1,2}(?![0-9])")
+_YEAR: Final = lazy_pattern(r"[0-9]{2,4}(?![0-9])")
 _MONTHS: Final = {
     name: number
     for number, name in enumerate(

@@ -5,10 +5,10 @@ The parts of a request come from its parsed `Target`, so no two readings of a ho
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from typing import Final
 
+from atomhttp._lazy_pattern import lazy_pattern
 from atomhttp._model.checks import bad_value
 from atomhttp._model.cookie import MAX_LIFETIME, Cookie
 from atomhttp._model.cookie_parser import SetCookie
@@ -16,8 +16,8 @@ from atomhttp._model.public_suffix import is_public_suffix
 from atomhttp._model.url import Target, parse_url
 from atomhttp.errors import AtomHTTPURLError
 
-_IPV4: Final = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+")
-_NOT_IN_HOST: Final = re.compile(r"[/?#@%]")
+_IPV4: Final = lazy_pattern(r"[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+")
+_NOT_IN_HOST: Final = lazy_pattern(r"[/?#@%]")
 
 
 def accept_cookie(field: SetCookie, target: Target, now: float) -> Cookie | None:

@@ -8,9 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
-from urllib.parse import quote_plus
 
-from atomhttp._model.params import WALK_DEFAULTS, encode_form_component, read_pairs, read_serializer_options
+from atomhttp._model.params import (
+    WALK_DEFAULTS,
+    encode_form_bytes,
+    encode_form_component,
+    read_pairs,
+    read_serializer_options,
+)
 from atomhttp._model.walker import Indexes, Walker, WalkOptions, describe_path, kind_of
 from atomhttp.errors import AtomHTTPOptionError
 
@@ -79,15 +84,10 @@ def urlencode(pairs: Iterable[tuple[str, str | bytes]]) -> str:
     pieces = []
     for name, value in pairs:
         try:
-            text = _escape_bytes(value) if isinstance(value, bytes) else encode_form_component(value)
+            text = encode_form_bytes(value) if isinstance(value, bytes) else encode_form_component(value)
             pieces.append(f"{encode_form_component(name)}={text}")
         except UnicodeEncodeError:
             where = describe_path("form", (name,))
             reason = "has a lone surrogate, which has no UTF-8"
             raise AtomHTTPOptionError(f"{where} {reason}", "ERR_BAD_OPTION_VALUE") from None
     return "&".join(pieces)
-
-
-def _escape_bytes(value: bytes) -> str:
-    # `quote_plus` never escapes "~", the form's encoding does.
-    return quote_plus(value, safe="*").replace("~", "%7E")

@@ -17,6 +17,23 @@ _VALUE: Final = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]*")
 _Matcher = str | re.Pattern[str] | Callable[[str, str], bool] | None
 
 
+def check_plain_fields(headers: Mapping[Any, Any]) -> tuple[tuple[str, str, str], ...] | None:
+    """(name, its lower case, value) of each field; None where one is no plain text, a name stands there twice, or a
+    field is wrong: then `Headers` knows what to do."""
+    fields: list[tuple[str, str, str]] = []
+    seen: set[str] = set()
+    for name, value in headers.items():
+        if type(name) is not str or type(value) is not str or _NAME.fullmatch(name) is None:
+            return None
+        key = name.lower()
+        text = value.strip(" \t")
+        if key in seen or _VALUE.fullmatch(text) is None:
+            return None
+        seen.add(key)
+        fields.append((name, key, text))
+    return tuple(fields)
+
+
 class Headers(MutableMapping[str, str]):
     """Header fields in order. Names match whatever their case and keep the spelling that came first.
 
@@ -115,26 +132,32 @@ class Headers(MutableMapping[str, str]):
 
     def set(self, name: str, value: HeaderValue, rewrite: bool | None = None) -> Headers:
         """Sets a field. `rewrite`: None overwrites unless the field is locked, False only if absent, True always."""
-        key = _check_name(name).lower()
-        if (key in self._locked and rewrite is not True) or (rewrite is False and name in self._fields):
-            return self
+        name = _check_name(name)
+        self._set(name, name.lower(), value, rewrite)
+        return self
+
+    def _set(self, name: str, key: str, value: HeaderValue, rewrite: bool | None) -> None:
+        fields = self._fields
+        if (key in self._locked and rewrite is not True) or (rewrite is False and name in fields):
+            return
         if value is None or value is False:
-            self._fields.popall(name, None)
+            fields.popall(name, None)
             self._removed |= {key}
             if value is False:
                 self._locked |= {key}
         else:
             values = _check_values(name, value)
-            self._locked -= {key}
-            self._removed -= {key}
-            spelling = next((known for known in self._fields if known.lower() == key), name)
+            if self._locked or self._removed:
+                self._locked -= {key}
+                self._removed -= {key}
+            if name in fields:
+                name = next(known for known in fields if known.lower() == key)
             if len(values) == 1:
-                self._fields[spelling] = values[0]
+                fields[name] = values[0]
             else:
-                self._fields.popall(name, None)
-                self._fields.extend([(spelling, item) for item in values])
+                fields.popall(name, None)
+                fields.extend([(name, item) for item in values])
         self._changed()
-        return self
 
     def append(self, name: str, value: HeaderValue) -> None:
         """Adds a field line without touching those there."""
@@ -145,13 +168,15 @@ class Headers(MutableMapping[str, str]):
     def update(self, headers: HeadersInput | None = None, /, **more: HeaderValue) -> None:  # type: ignore[override]  # more values
         """Sets every field of `headers`: what is there under the same name is replaced, repeated pairs are kept."""
         seen: set[str] = set()
-        for name, value in [*_pairs(() if headers is None else headers), *more.items()]:
-            key = _check_name(name).lower()
+        pairs = () if headers is None else _pairs(headers)
+        for name, value in [*pairs, *more.items()] if more else pairs:
+            name = _check_name(name)  # noqa: PLW2901  # a plain str from here on
+            key = name.lower()
             if key in seen and value is not None and value is not False:
                 self.append(name, value)
             else:
                 seen.add(key)
-                self.set(name, value)
+                self._set(name, key, value, None)
 
     def __delitem__(self, name: str) -> None:
         del self._fields[name]
@@ -215,6 +240,9 @@ def _restore(items: list[tuple[str, str]], locked: frozenset[str], removed: froz
 
 
 def _pairs(headers: HeadersInput) -> Iterable[tuple[str, HeaderValue]]:
+    # A dict first: asking it whether it is a Mapping takes longer than all the rest.
+    if type(headers) is dict:
+        return list(headers.items())
     if isinstance(headers, Headers):
         gone = [(name, False if name in headers._locked else None) for name in headers._removed]
         return [*gone, *headers._fields.items()]
@@ -229,6 +257,8 @@ def _pairs(headers: HeadersInput) -> Iterable[tuple[str, HeaderValue]]:
 
 
 def _check_name(name: object) -> str:
+    if type(name) is str and _NAME.fullmatch(name) is not None:
+        return name
     if not isinstance(name, str) or _NAME.fullmatch(name) is None:
         # As far as it is one: behind a colon that was meant to separate them would be the value.
         begun = _NAME.match(name) if isinstance(name, str) else None
@@ -238,11 +268,25 @@ def _check_name(name: object) -> str:
 
 
 def _check_values(name: str, value: HeaderValue) -> list[str]:
+    if type(value) is str:
+        return [_check_value(name, value)]
     items = value if isinstance(value, (list, tuple)) else [value]
     return [_check_value(name, item) for item in items]
 
 
 def _check_value(name: str, value: object) -> str:
+    if type(value) is not str:
+        value = _as_text(name, value)
+    # Outer white space is not part of a value.
+    text = value.strip(" \t")
+    if _VALUE.fullmatch(text) is None:
+        raise AtomHTTPOptionError(
+            f"headers: control character or lone surrogate in the value of {name!r}", "ERR_BAD_OPTION_VALUE"
+        )
+    return text
+
+
+def _as_text(name: str, value: object) -> str:
     if isinstance(value, bytes):
         value = decode_value(value)
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
@@ -252,13 +296,8 @@ def _check_value(name: str, value: object) -> str:
             f"headers: {name!r} must be str, int, float, bytes or a list of those, got {type(value).__name__}",
             "ERR_BAD_OPTION_VALUE",
         )
-    # A plain str: what a subclass's methods say later must not matter. Outer white space is not part of a value.
-    text = str.__str__(value).strip(" \t")
-    if _VALUE.fullmatch(text) is None:
-        raise AtomHTTPOptionError(
-            f"headers: control character or lone surrogate in the value of {name!r}", "ERR_BAD_OPTION_VALUE"
-        )
-    return text
+    # A plain str: what a subclass's methods say later must not matter.
+    return str.__str__(value)
 
 
 def _matches(matcher: _Matcher, value: str, name: str) -> bool:

@@ -23,17 +23,17 @@ Hosts go through the one URL parser on both sides: two readings of one host are 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final, NamedTuple
 
+from atomhttp._lazy_pattern import lazy_pattern
 from atomhttp._model.url import MAX_HOST, parse_url
 from atomhttp.errors import AtomHTTPURLError
 
 # No host is longer, even with every character percent-encoded and a port: so no entry costs more than that to read.
 _MAX_ENTRY: Final = 3 * MAX_HOST + 6
-_ENTRY: Final = re.compile(r"(\[[^\[\]]*\]|[^\[\]:@?#\\]+)(?::([0-9]{1,5}))?")
-_NETWORK: Final = re.compile(r"\[?([0-9a-f.:]+)\]?/([0-9]{1,3})", re.IGNORECASE)
+_ENTRY: Final = lazy_pattern(r"(\[[^\[\]]*\]|[^\[\]:@?#\\]+)(?::([0-9]{1,5}))?")
+_NETWORK: Final = lazy_pattern(r"\[?([0-9a-f.:]+)\]?/([0-9]{1,3})", re.IGNORECASE)
 # The first 96 bits of an IPv4 address in IPv6 clothes (RFC 4291 section 2.5.5.2).
 _MAPPED_PREFIX: Final = 96
 
@@ -81,8 +81,7 @@ class _Place(NamedTuple):
         return cls(name, None, name == "localhost" or name.endswith(".localhost"), port)
 
 
-@dataclass(frozen=True, slots=True)
-class _Rule:
+class _Rule(NamedTuple):
     """One entry; `port` None is any port."""
 
     port: int | None = None

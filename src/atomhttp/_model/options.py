@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import codecs
 import os
-import re
 import ssl
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -15,8 +14,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias
 
+from atomhttp._lazy_pattern import lazy_pattern
 from atomhttp._model.abort import check_signal
-from atomhttp._model.address_guard import check_address_guard
 from atomhttp._model.checks import bad_kind, bad_value, camel_case, check_callable, check_count, check_flag
 from atomhttp._model.cookie import check_pair
 from atomhttp._model.cookies import CookieJar
@@ -24,7 +23,6 @@ from atomhttp._model.dialing import check_hosts, check_local_address
 from atomhttp._model.form_serializer import check_form_serializer
 from atomhttp._model.headers import Headers
 from atomhttp._model.params import build_params_serializer
-from atomhttp._model.proxies import check_proxy
 from atomhttp._model.rate import check_rate
 from atomhttp._model.retry_config import check_retry_config
 from atomhttp._model.timeout import Timeout
@@ -290,6 +288,22 @@ def _cookies(name: str, value: Any) -> Any:
     return MappingProxyType({str.__str__(key): str.__str__(item) for key, item in value.items()})
 
 
+def _proxy(name: str, value: Any) -> Any:
+    if value is None or value is False:
+        return value
+    from atomhttp._model.proxies import check_proxy  # 4 ms of every start
+
+    return check_proxy(name, value)
+
+
+def _address_guard(name: str, value: Any) -> Any:
+    if value is None:
+        return None
+    from atomhttp._model.address_guard import check_address_guard  # with `ipaddress`, 4 ms of every start
+
+    return check_address_guard(name, value)
+
+
 def _cookie_name(name: str, value: Any) -> str:
     if not isinstance(value, str) or _TOKEN.fullmatch(value) is None:
         raise bad_value(name, value, "a name (a token of RFC 9110)")
@@ -311,7 +325,7 @@ def _transitional(name: str, value: Any) -> Any:
     return read_only(value)
 
 
-_TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_TOKEN: Final = lazy_pattern(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 # They frame or route a message, or are other credentials: a token, which the server chooses, must not be put there.
 _NO_TOKENS_FIELDS: Final = frozenset(
     (
@@ -466,7 +480,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
         "proxy",
         "URL, mapping, False or None",
         None,
-        check_proxy,
+        _proxy,
         "the proxy to go through; a mapping of targets to proxies; False: none; None: as the environment says",
     ),
     Option(
@@ -480,7 +494,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
         "address_guard",
         '"public", callable(address, port, host) -> bool, or None',
         None,
-        check_address_guard,
+        _address_guard,
         "which addresses may be connected to, on every hop and attempt",
     ),
     Option("signal", "AbortSignal or None", None, check_signal, "gives the call up when it is aborted"),

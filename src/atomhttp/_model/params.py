@@ -1,18 +1,17 @@
 """Query parameters: from what the caller gives to the text behind the `?` (axios: `params`, `paramsSerializer`).
 
-A flat dict of plain values, which nearly every call has, takes a short cut through `_flat_query`; everything else goes
+A flat dict of plain values, which nearly every call has, takes a short cut through `flat_query`; everything else goes
 through the walk that forms use as well. The one difference to axios's default: a flat list repeats its key (`a=1&a=2`),
 axios writes `a[]=1&a[]=2`.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields
 from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeGuard
 
+from atomhttp._lazy_pattern import lazy_pattern
 from atomhttp._model.walker import (
     MAX_DEPTH,
     Indexes,
@@ -34,19 +33,22 @@ Serialize: TypeAlias = "Callable[[Any, ParamsSerializer], str] | Callable[[Any],
 SerializerInput: TypeAlias = "ParamsSerializer | Mapping[str, Any] | Serialize | None"
 
 # axios keeps what JavaScript's encodeURIComponent keeps, plus ":", "$" and ","; a space becomes "+".
-_is_plain: Final = re.compile(r"[A-Za-z0-9\-_.!~*'():$,]*").fullmatch
-_is_plain_form: Final = re.compile(r"[A-Za-z0-9\-_.*]*").fullmatch
-_is_ascii_query: Final = re.compile(r"[\x21\x22\x24-\x7e]*").fullmatch
+_PLAIN_TEXT: Final = lazy_pattern(r"[A-Za-z0-9\-_.!~*'():$,]*")
+_PLAIN_FORM_TEXT: Final = lazy_pattern(r"[A-Za-z0-9\-_.*]*")
+_ASCII_QUERY: Final = lazy_pattern(r"[\x21\x22\x24-\x7e]*")
 
 
-def _percent_table(is_plain: Callable[[str], re.Match[str] | None]) -> list[str]:
-    table = [chr(byte) if byte < 128 and is_plain(chr(byte)) else f"%{byte:02X}" for byte in range(256)]
+def _percent_table(marks: str) -> list[str]:
+    """What each byte becomes: ASCII letters, digits and `marks` stay."""
+    table = [chr(byte) if byte < 128 and chr(byte).isalnum() else f"%{byte:02X}" for byte in range(256)]
+    for mark in marks:
+        table[ord(mark)] = mark
     table[0x20] = "+"
     return table
 
 
-_COMPONENT_TABLE: Final = _percent_table(_is_plain)
-_FORM_TABLE: Final = _percent_table(_is_plain_form)
+_COMPONENT_TABLE: Final = _percent_table("-_.!~*'():$,")
+_FORM_TABLE: Final = _percent_table("-_.*")
 _QUERY_TABLE: Final = [chr(byte) if 0x20 < byte < 0x7F and byte != 0x23 else f"%{byte:02X}" for byte in range(256)]
 
 
@@ -56,7 +58,7 @@ def encode_component(text: str) -> str:
     Raises:
         UnicodeEncodeError: a lone surrogate, which has no UTF-8.
     """
-    return text if _is_plain(text) else "".join([_COMPONENT_TABLE[byte] for byte in text.encode()])
+    return text if _PLAIN_TEXT.fullmatch(text) else "".join([_COMPONENT_TABLE[byte] for byte in text.encode()])
 
 
 def encode_form_component(text: str) -> str:
@@ -65,7 +67,12 @@ def encode_form_component(text: str) -> str:
     Raises:
         UnicodeEncodeError: a lone surrogate, which has no UTF-8.
     """
-    return text if _is_plain_form(text) else "".join([_FORM_TABLE[byte] for byte in text.encode()])
+    return text if _PLAIN_FORM_TEXT.fullmatch(text) else encode_form_bytes(text.encode())
+
+
+def encode_form_bytes(value: bytes) -> str:
+    """The same of bytes, whatever they stand for."""
+    return "".join([_FORM_TABLE[byte] for byte in value])
 
 
 class RawQuery(str):
@@ -77,7 +84,6 @@ class RawQuery(str):
 # The serializer's options
 
 
-@dataclass(frozen=True, slots=True, init=False)
 class ParamsSerializer:
     """How params become text (axios: `paramsSerializer`). Every option takes axios's spelling too.
 
@@ -95,6 +101,8 @@ class ParamsSerializer:
         AtomHTTPOptionError: ERR_BAD_OPTION for an unknown name or two spellings that differ, ERR_BAD_OPTION_VALUE for
             a value of the wrong kind.
     """
+
+    __slots__ = ("dots", "encode", "indexes", "max_depth", "meta_tokens", "serialize", "visitor")
 
     encode: Encode | None
     serialize: Serialize | None
@@ -119,8 +127,26 @@ class ParamsSerializer:
         """`max_depth` in axios's spelling."""
         return self.max_depth
 
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a ParamsSerializer cannot be changed: make a new one to set {name}")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError("a ParamsSerializer cannot be changed")
+
+    def _values(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in _DEFAULTS}
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ParamsSerializer) and self._values() == other._values()
+
+    def __hash__(self) -> int:
+        return hash(tuple(self._values().values()))
+
+    def __repr__(self) -> str:
+        return f"ParamsSerializer({', '.join(f'{name}={value!r}' for name, value in self._values().items())})"
+
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_build_serializer, ({field.name: getattr(self, field.name) for field in fields(self)},))
+        return (_build_serializer, (self._values(),))
 
 
 WALK_DEFAULTS: Final[Mapping[str, Any]] = {
@@ -220,7 +246,7 @@ def serialize_params(params: ParamsInput | None, serializer: SerializerInput = N
         return ""
     if serializer is None:
         if type(params) is dict:
-            query = _flat_query(params)
+            query = flat_query(params)
             if query is not None:
                 return query
         return _query(params, _DEFAULT_WALK, None)
@@ -235,13 +261,13 @@ def serialize_params(params: ParamsInput | None, serializer: SerializerInput = N
 _DEFAULT_WALK: Final = WalkOptions()
 
 
-def _flat_query(params: dict[Any, Any]) -> str | None:
+def flat_query(params: dict[Any, Any]) -> str | None:
     """The query of a dict of plain values, or None when it holds anything that needs the walk (1 µs for 3 keys)."""
     pieces = []
     try:
         for key, value in params.items():
             # The str methods answer for most texts in a fifth of the time that a regular expression takes.
-            if type(key) is not str or not ((key.isidentifier() and key.isascii()) or _is_plain(key)):
+            if type(key) is not str or not ((key.isidentifier() and key.isascii()) or _PLAIN_TEXT.fullmatch(key)):
                 return None
             if type(value) is str:
                 text = value if value.isalnum() and value.isascii() else encode_component(value)
@@ -326,7 +352,7 @@ def _visitor_text(value: Any, name: Any) -> str:
 def _encoded_query(text: str) -> str:
     """A query that the caller wrote: kept, except for what would end it (`#`) or is not ASCII."""
     query = text.removeprefix("?")
-    if _is_ascii_query(query):
+    if _ASCII_QUERY.fullmatch(query):
         return str(query)
     try:
         return "".join([_QUERY_TABLE[byte] for byte in query.encode()])

@@ -1,13 +1,13 @@
-"""Through which proxy a request goes: the `proxy` option, and the variables of the environment."""
+"""The `proxy` option. Only loaded where there is one; `proxy_choice` says which proxy a request goes through."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Literal, TypeAlias, cast
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, cast
 
-from atomhttp._model.no_proxy import NoProxy
+from atomhttp._lazy_pattern import lazy_pattern
 from atomhttp._model.url import Target, parse_url
 from atomhttp._redact import REDACTED, is_secret_name, redact_url
 from atomhttp.auth import BasicAuth, check_auth
@@ -21,8 +21,8 @@ DEFAULT_PROXY_PORTS: Final[Mapping[str, int]] = {"http": 80, "https": 443, "sock
 _MAX_SOCKS_CREDENTIAL: Final = 255
 
 _EXPECTED: Final = "a URL such as 'http://user:password@host:3128'"
-_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*)://")
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+_SCHEME: Final = lazy_pattern(r"([A-Za-z][A-Za-z0-9+.\-]*)://")
+_CONTROL: Final = lazy_pattern(r"[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,10 @@ class Proxy:
             raise AtomHTTPOptionError("Proxy-Authorization: control characters are not allowed", "ERR_BAD_OPTION_VALUE")
         return replace(self, authorization=value)
 
+    def choose(self, target: Target) -> Proxy:
+        """Itself, whatever the target; see `ProxyTable.choose`."""
+        return self
+
     def __str__(self) -> str:
         return self.name
 
@@ -95,8 +99,7 @@ class ProxyTable:
         return f"ProxyTable({', '.join(rows)})"
 
 
-@dataclass(frozen=True, slots=True)
-class _Pattern:
+class _Pattern(NamedTuple):
     """A key of a table: `scheme` None is any, `host` "" is any, `port` None is any; `below`: sub-domains of `host`."""
 
     scheme: str | None
@@ -147,80 +150,6 @@ def check_proxy(name: str, value: Any) -> ProxyOption:
     return _read_proxy(name, value)
 
 
-def choose_proxy(option: ProxyOption, target: Target, environment: ProxyEnvironment | None) -> Proxy | None:
-    """The proxy for a request to `target`, or None.
-
-    Args:
-        option: what `check_proxy` returned. NO_PROXY is the environment's: it changes nothing for a proxy given here.
-        target: where the request goes. A unix socket is reached without a proxy.
-        environment: what counts when the option is None; None: nothing (`trustEnv=False`).
-
-    Raises:
-        AtomHTTPOptionError: ERR_BAD_OPTION_VALUE: the variable that counts holds no proxy.
-    """
-    if option is False or target.socket_path is not None:
-        return None
-    if option is None:
-        return None if environment is None else environment.choose(target)
-    return option if isinstance(option, Proxy) else option.choose(target)
-
-
-class ProxyEnvironment:
-    """What the environment says about proxies. Built by `read_environment`."""
-
-    __slots__ = ("_no_proxy", "_proxies", "_variables")
-
-    def __init__(self, variables: Mapping[str, tuple[str, str]], no_proxy: NoProxy) -> None:
-        # By target scheme ("all" for any): the variable and its value. Read when it is first used: a slip in a variable
-        # that a program never needs is no reason to fail.
-        self._variables = variables
-        self._no_proxy = no_proxy
-        self._proxies: dict[str, Proxy] = {}
-
-    def choose(self, target: Target) -> Proxy | None:
-        """The proxy for a request to `target`, or None.
-
-        Raises:
-            AtomHTTPOptionError: ERR_BAD_OPTION_VALUE: the variable holds no proxy; the message names it.
-        """
-        found = self._variables.get(target.scheme) or self._variables.get("all")
-        if found is None or self._no_proxy.matches(target.host, target.port):
-            return None
-        variable, value = found
-        proxy = self._proxies.get(variable)
-        if proxy is None:
-            proxy = self._proxies[variable] = _read_url(variable, value)
-        return proxy
-
-    def __repr__(self) -> str:
-        shown = {variable: _shown(value) for variable, value in self._variables.values()}
-        return f"<ProxyEnvironment {shown} {self._no_proxy!r}>"
-
-
-def read_environment(environ: Mapping[str, str]) -> ProxyEnvironment:
-    """The proxies in `environ` (`os.environ`): http_proxy, https_proxy, all_proxy and no_proxy.
-
-    Either case, the lower wins; an empty value is none. With REQUEST_METHOD set, as in a CGI program, HTTP_PROXY is the
-    `Proxy` field of whoever sent the request, and ignored (httpoxy, CVE-2016-5386).
-    """
-    # By going through it, not by asking for names: Windows answers for either case, and its HTTP_PROXY as http_proxy
-    # would slip past the rule about CGI.
-    held = {name: value.strip() for name, value in environ.items() if name.lower() in _VARIABLES}
-    if "REQUEST_METHOD" in environ:
-        held.pop("HTTP_PROXY", None)
-    found = {}
-    for variable, scheme in _VARIABLES.items():
-        spelling = variable if held.get(variable) else variable.upper()
-        if held.get(spelling):
-            found[scheme] = (spelling, held[spelling])
-    _, no_proxy = found.pop("", ("", ""))
-    return ProxyEnvironment(found, NoProxy(no_proxy))
-
-
-# The variables, and the scheme of the targets that they are about.
-_VARIABLES: Final = {"http_proxy": "http", "https_proxy": "https", "all_proxy": "all", "no_proxy": ""}
-
-
 # Reading
 
 
@@ -228,13 +157,18 @@ def _read_proxy(name: str, value: Any) -> Proxy:
     if isinstance(value, Proxy):
         return value
     if isinstance(value, str):
-        return _read_url(name, value)
+        return read_proxy_url(name, value)
     if isinstance(value, Mapping):
         return _read_mapping(name, value)
     raise _bad(name, f"{_EXPECTED}, a mapping with a host, a mapping by target, False or None", value)
 
 
-def _read_url(name: str, url: str) -> Proxy:
+def read_proxy_url(name: str, url: str) -> Proxy:
+    """The proxy of a URL that stands in the option or the variable `name`.
+
+    Raises:
+        AtomHTTPOptionError: ERR_BAD_OPTION_VALUE.
+    """
     match = _SCHEME.match(url)
     scheme = match[1].lower() if match else "http"
     if scheme not in DEFAULT_PROXY_PORTS:
@@ -283,10 +217,10 @@ def _read_mapping(name: str, given: Mapping[Any, Any]) -> Proxy:
         by_target = {"http", "https", "all"}.intersection(map(str, unknown))
         hint = "; by target, the keys are 'http://', 'https://' and 'all://'" if by_target else ""
         raise AtomHTTPOptionError(
-            f"{name}: unknown key {_shown(str(unknown[0]))[:60]!r}; it may hold {', '.join(_KEYS)}{hint}",
+            f"{name}: unknown key {show_proxy(str(unknown[0]))[:60]!r}; it may hold {', '.join(_KEYS)}{hint}",
             "ERR_BAD_OPTION_VALUE",
         )
-    proxy = _read_url(name, _build_url(name, given))
+    proxy = read_proxy_url(name, _build_url(name, given))
     if given.get("auth") is None:
         return proxy
     if proxy.username is not None:
@@ -348,7 +282,7 @@ def _with_port(name: str, rest: str, port: Any) -> str:
 
 
 def _read_row(name: str, key: Any, value: Any) -> tuple[_Pattern, Proxy | None]:
-    where = f"{name}[{_shown(key)!r:.80}]"
+    where = f"{name}[{show_proxy(key)!r:.80}]"
     pattern = _read_pattern(where, key)
     return pattern, None if value is None or value is False else _read_proxy(where, value)
 
@@ -379,17 +313,19 @@ def _read_pattern(where: str, key: Any) -> _Pattern:
 
 
 def _bad(name: str, expected: str, value: Any) -> AtomHTTPOptionError:
-    return AtomHTTPOptionError(f"{name}: expected {expected}, got {_shown(value)!r:.200}", "ERR_BAD_OPTION_VALUE")
+    return AtomHTTPOptionError(f"{name}: expected {expected}, got {show_proxy(value)!r:.200}", "ERR_BAD_OPTION_VALUE")
 
 
-def _shown(value: Any) -> Any:
+def show_proxy(value: Any) -> Any:
     """`value` without credentials, even where it is no URL: all that stands before an `@` may be one."""
     if isinstance(value, str):
         match = _SCHEME.match(value)
         scheme = match[0] if match else ""
         return redact_url(scheme + value[len(scheme) :].rpartition("@")[2])
     if isinstance(value, Mapping):
-        return {_shown(key): REDACTED if is_secret_name(str(key)) else _shown(item) for key, item in value.items()}
+        return {
+            show_proxy(key): REDACTED if is_secret_name(str(key)) else show_proxy(item) for key, item in value.items()
+        }
     if value is None or isinstance(value, (int, float)):
         return value
     return f"<{type(value).__name__}>"

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from atomhttp._model.checks import bad_value, camel_case, check_callable, check_count, check_flag, check_seconds
 from atomhttp.errors import AtomHTTPOptionError
@@ -14,8 +13,7 @@ from atomhttp.errors import AtomHTTPOptionError
 IDEMPOTENT: Final = frozenset(("GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "QUERY"))
 
 
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
+class RetryPolicy(NamedTuple):
     """When a request is tried again, and how long is waited before.
 
     Attributes:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ssl
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from atomhttp._model.dialing import Dialing
-from atomhttp._model.proxies import Proxy
+
+if TYPE_CHECKING:
+    from atomhttp._model.proxies import Proxy
 
 
 class Route(NamedTuple):

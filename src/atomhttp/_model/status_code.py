@@ -1,4 +1,4 @@
-"""HTTP's status codes by name (axios's `HttpStatusCode`), and their reason phrases.
+"""HTTP's status codes by name (axios's `HttpStatusCode`). Loaded when somebody asks for it: the enum takes 3 ms.
 
 Sources: the IANA registry (RFC 9110 and the RFCs it lists), axios's spelling, Cloudflare's 520-526.
 """
@@ -6,7 +6,6 @@ Sources: the IANA registry (RFC 9110 and the RFCs it lists), axios's spelling, C
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Final
 
 
 class HttpStatusCode(IntEnum):
@@ -161,82 +160,3 @@ class HttpStatusCode(IntEnum):
     TIMEOUT_OCCURRED = 524
     SSL_HANDSHAKE_FAILED = 525
     INVALID_SSL_CERTIFICATE = 526
-
-
-_PHRASES: Final = {
-    100: "Continue",
-    101: "Switching Protocols",
-    102: "Processing",
-    103: "Early Hints",
-    200: "OK",
-    201: "Created",
-    202: "Accepted",
-    203: "Non-Authoritative Information",
-    204: "No Content",
-    205: "Reset Content",
-    206: "Partial Content",
-    207: "Multi-Status",
-    208: "Already Reported",
-    226: "IM Used",
-    300: "Multiple Choices",
-    301: "Moved Permanently",
-    302: "Found",
-    303: "See Other",
-    304: "Not Modified",
-    305: "Use Proxy",
-    306: "(Unused)",
-    307: "Temporary Redirect",
-    308: "Permanent Redirect",
-    400: "Bad Request",
-    401: "Unauthorized",
-    402: "Payment Required",
-    403: "Forbidden",
-    404: "Not Found",
-    405: "Method Not Allowed",
-    406: "Not Acceptable",
-    407: "Proxy Authentication Required",
-    408: "Request Timeout",
-    409: "Conflict",
-    410: "Gone",
-    411: "Length Required",
-    412: "Precondition Failed",
-    413: "Content Too Large",
-    414: "URI Too Long",
-    415: "Unsupported Media Type",
-    416: "Range Not Satisfiable",
-    417: "Expectation Failed",
-    418: "I'm a teapot",
-    421: "Misdirected Request",
-    422: "Unprocessable Content",
-    423: "Locked",
-    424: "Failed Dependency",
-    425: "Too Early",
-    426: "Upgrade Required",
-    428: "Precondition Required",
-    429: "Too Many Requests",
-    431: "Request Header Fields Too Large",
-    451: "Unavailable For Legal Reasons",
-    500: "Internal Server Error",
-    501: "Not Implemented",
-    502: "Bad Gateway",
-    503: "Service Unavailable",
-    504: "Gateway Timeout",
-    505: "HTTP Version Not Supported",
-    506: "Variant Also Negotiates",
-    507: "Insufficient Storage",
-    508: "Loop Detected",
-    510: "Not Extended",
-    511: "Network Authentication Required",
-    520: "Web Server Returned an Unknown Error",
-    521: "Web Server Is Down",
-    522: "Connection Timed Out",
-    523: "Origin Is Unreachable",
-    524: "A Timeout Occurred",
-    525: "SSL Handshake Failed",
-    526: "Invalid SSL Certificate",
-}
-
-
-def reason_phrase(status: int) -> str:
-    """The registered reason phrase of `status`, or "" for a code that has none (RFC 9110 section 15)."""
-    return _PHRASES.get(status, "")

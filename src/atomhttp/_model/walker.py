@@ -18,11 +18,10 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import date, time
 from decimal import Decimal
 from enum import Enum
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 from uuid import UUID
 
 from atomhttp.errors import AtomHTTPOptionError
@@ -35,8 +34,7 @@ Visitor: TypeAlias = "Callable[[Any, Key, Path, Walker], bool | None]"
 Indexes: TypeAlias = 'bool | Literal["repeat"] | None'
 
 
-@dataclass(frozen=True, slots=True)
-class WalkOptions:
+class WalkOptions(NamedTuple):
     """How nested values become names (axios: `paramsSerializer`, `formSerializer`).
 
     Args:

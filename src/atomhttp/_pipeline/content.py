@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterable, Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from atomhttp._adapters.base import AdapterResponse
 from atomhttp._body.compression import Decoder, UnknownCodingError, build_decoder, decode_content, parse_codings
-from atomhttp._body.meter import Meter, Throttle
 from atomhttp._model.abort import AbortSignal
 from atomhttp._model.request import Request
 from atomhttp.errors import AtomHTTPError, AtomHTTPLimitError, AtomHTTPNetworkError, AtomHTTPTimeoutError
+
+if TYPE_CHECKING:
+    from atomhttp._body.meter import Meter, Throttle
 
 # Answers that have no content, whatever their fields say (RFC 9110 sections 9.3.2, 15.3.5, 15.4.5).
 _NO_CONTENT: Final = frozenset((204, 304))

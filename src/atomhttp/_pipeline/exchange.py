@@ -9,10 +9,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from atomhttp._adapters.base import Adapter, AdapterResponse
-from atomhttp._body.meter import Meter, MeteredBody, Throttle
 from atomhttp._model.request import Request
 from atomhttp._pipeline.attempt import Attempt
 from atomhttp._pipeline.content import Codings, ContentReader, read_all, too_large
@@ -21,6 +20,9 @@ from atomhttp._pipeline.resend import check_resend
 from atomhttp._pipeline.response import Response, is_accepted
 from atomhttp._redact import redact_url
 from atomhttp.errors import AtomHTTPError, AtomHTTPNetworkError, AtomHTTPTimeoutError
+
+if TYPE_CHECKING:
+    from atomhttp._body.meter import Meter, Throttle
 
 # What the policies wrap: sends a request, brings back its response. Content that is not to be streamed has been read.
 Send: TypeAlias = Callable[[Request], Awaitable[Response[Any]]]
@@ -106,8 +108,11 @@ class Exchange:
         if not request.has_body:
             return
         is_metered = outline.on_upload_progress is not None or outline.upload_rate is not None
-        if is_metered and not isinstance(body, MeteredBody):
-            request.body = body = MeteredBody(body, outline.on_upload_progress, outline.upload_rate)
+        if is_metered:
+            from atomhttp._body.meter import MeteredBody  # with `progress`, 3 ms of every start
+
+            if not isinstance(body, MeteredBody):
+                request.body = body = MeteredBody(body, outline.on_upload_progress, outline.upload_rate)
         if not isinstance(body, bytes):
             # Each time: an attempt may have a deadline of its own.
             body.bind(self._driver, request.deadline)
@@ -166,6 +171,10 @@ class Exchange:
         self, raw: AdapterResponse, request: Request, codings: Codings
     ) -> tuple[Meter | None, Throttle | None]:
         outline, meter, throttle = request.outline, None, None
+        if outline.on_download_progress is None and outline.download_rate is None:
+            return None, None
+        from atomhttp._body.meter import Meter, Throttle  # see `_prepare_body`
+
         # A stream's plain timeout bounds the gaps, and ends where the consumer begins.
         is_open = outline.response_type == "stream" and outline.timeout.stream_gap is not None
         due = None if is_open else request.deadline

@@ -330,7 +330,9 @@ class _Walk:
         self.value, self.error = value, None
         if not isinstance(value, Response):
             return
-        value.config = value.config or self.config
+        config: RequestConfig | None = value.config
+        if config is None:
+            value.config = self.config
         try:
             if not is_accepted(self.config.validate_status, value.status):
                 self.error = status_error(value)

@@ -10,7 +10,8 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from atomhttp._model.request import FieldBlock, Outline, Request
+from atomhttp._model.outline import FieldBlock, Outline
+from atomhttp._model.request import Request
 from atomhttp._model.url import Target, resolve_reference
 from atomhttp._pipeline.cookies import place
 from atomhttp._pipeline.deadline import ask

@@ -9,8 +9,8 @@ from atomhttp._body.decode import decode_json_body, decode_text, decode_typed
 from atomhttp._body.json_codec import dumps
 from atomhttp._model.cookies import CookieJar
 from atomhttp._model.headers import Headers
+from atomhttp._model.reason_phrase import reason_phrase
 from atomhttp._model.request import Request
-from atomhttp._model.status_code import reason_phrase
 from atomhttp._pipeline.attempt import Attempt
 from atomhttp._pipeline.stream import ResponseStream, SyncResponseStream
 from atomhttp._redact import quote_peer, redact_fields, redact_url, redact_value, show_url

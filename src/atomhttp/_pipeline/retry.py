@@ -53,14 +53,20 @@ class RetryInfo(NamedTuple):
     config: RequestConfig
 
 
-async def retry(send: Send, exchange: Exchange, driver: Any, request: Request) -> Response[Any]:
-    """Sends `request`, again and again as its policy says; what comes of the last attempt is returned or raised."""
+async def retry(
+    send: Send, exchange: Exchange, driver: Any, request: Request, tried: Send | None = None
+) -> Response[Any]:
+    """Sends `request`, again and again as its policy says; what comes of the last attempt is returned or raised.
+
+    `tried` stands for the first `send`, where that has been done already.
+    """
     policy = request.outline.retry
     if policy is None:
         return await send(request)
     retries = 0
     while True:
-        outcome = await _attempt(send, driver, request, policy)
+        outcome = await _attempt(send if tried is None else tried, driver, request, policy)
+        tried = None
         try:
             wait = await _find_wait(outcome, request, policy, retries, exchange, driver)
         except BaseException:
@@ -97,7 +103,7 @@ async def _attempt(send: Send, driver: Any, request: Request, policy: RetryPolic
     try:
         response = await send(request)
     except AtomHTTPError as error:
-        if error.from_caller or error.request is None or error.request.config is not request.config:
+        if error.from_caller or error.request is None or not error.request.is_of(request):
             # A function of the caller's has failed (auth, a body), and not this request.
             raise
         if isinstance(error, AtomHTTPTimeoutError) and request.deadline != deadline:

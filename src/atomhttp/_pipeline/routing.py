@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from atomhttp._model.config import Defaults
 from atomhttp._model.dialing import Dialing
 from atomhttp._model.options import real_socket_path
-from atomhttp._model.proxies import Proxy, choose_proxy
+from atomhttp._model.proxy_choice import choose_proxy
 from atomhttp._model.route import Route
 from atomhttp._model.url import Target
 from atomhttp.errors import AtomHTTPNetworkError, AtomHTTPOptionError
+
+if TYPE_CHECKING:
+    from atomhttp._model.proxies import Proxy
 
 
 class Router:

@@ -7,13 +7,18 @@ what else the option takes. They may import `_model` and `errors`, do no I/O of 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from atomhttp._later import load_later
 from atomhttp.auth.basic import BasicAuth
 from atomhttp.auth.bearer import BearerAuth
-from atomhttp.auth.digest import DigestAuth
 from atomhttp.auth.flow import AuthFlow, HeaderAuth
-from atomhttp.auth.netrc import NetrcAuth
 from atomhttp.auth.option import check_auth, is_flow
-from atomhttp.auth.refreshing import RefreshingAuth
+
+if TYPE_CHECKING:
+    from atomhttp.auth.digest import DigestAuth
+    from atomhttp.auth.netrc import NetrcAuth
+    from atomhttp.auth.refreshing import RefreshingAuth
 
 __all__ = [
     "AuthFlow",
@@ -26,3 +31,12 @@ __all__ = [
     "check_auth",
     "is_flow",
 ]
+
+if not TYPE_CHECKING:
+    # Loaded by those who use them: 5 ms of every start.
+    __getattr__, __dir__ = load_later(
+        globals(),
+        DigestAuth="atomhttp.auth.digest",
+        NetrcAuth="atomhttp.auth.netrc",
+        RefreshingAuth="atomhttp.auth.refreshing",
+    )

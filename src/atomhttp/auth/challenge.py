@@ -9,18 +9,20 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
+from atomhttp._lazy_pattern import lazy_pattern
+
 # What one field line may offer: a server has a handful of ways.
 MAX_CHALLENGES: Final = 50
 
 _TOKEN: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
-_SEPARATOR: Final = re.compile(r"[ \t,]*+")
-_END: Final = re.compile(r"[ \t]*+(?:,|\Z)")
-_SCHEME: Final = re.compile(rf"({_TOKEN})(?=[ \t,]|\Z)[ \t]*+")
-_TOKEN68: Final = re.compile(r"[A-Za-z0-9\-._~+/]++=*+(?=[ \t]*+(?:,|\Z))")
-_PARAMETER: Final = re.compile(
+_SEPARATOR: Final = lazy_pattern(r"[ \t,]*+")
+_END: Final = lazy_pattern(r"[ \t]*+(?:,|\Z)")
+_SCHEME: Final = lazy_pattern(rf"({_TOKEN})(?=[ \t,]|\Z)[ \t]*+")
+_TOKEN68: Final = lazy_pattern(r"[A-Za-z0-9\-._~+/]++=*+(?=[ \t]*+(?:,|\Z))")
+_PARAMETER: Final = lazy_pattern(
     rf'({_TOKEN})[ \t]*+=[ \t]*+(?:"(?P<quoted>(?:[^"\\]++|\\.)*+)"|(?P<token>{_TOKEN}))', re.DOTALL
 )
-_QUOTED_PAIR: Final = re.compile(r"\\(.)", re.DOTALL)
+_QUOTED_PAIR: Final = lazy_pattern(r"\\(.)", re.DOTALL)
 
 
 class Challenge(NamedTuple):

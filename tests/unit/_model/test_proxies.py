@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atomhttp._model.proxies import Proxy, ProxyEnvironment, ProxyTable, check_proxy, choose_proxy, read_environment
+from atomhttp._model.proxies import Proxy, ProxyTable, check_proxy
+from atomhttp._model.proxy_choice import ProxyEnvironment, choose_proxy, read_environment
 from atomhttp._model.url import parse_url
 from atomhttp.auth import BasicAuth, BearerAuth
 from atomhttp.errors import AtomHTTPOptionError

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from atomhttp._model.request import FieldBlock
+from atomhttp._model.outline import FieldBlock
 from atomhttp.errors import AtomHTTPOptionError
 
 

@@ -92,7 +92,7 @@ VALUES: dict[str, Any] = {
 
 
 def test_the_table_of_this_test_has_every_key() -> None:
-    assert list(SPELLINGS) == list(VALUES) == list(RetryPolicy.__dataclass_fields__)
+    assert list(SPELLINGS) == list(VALUES) == list(RetryPolicy._fields)
 
 
 @pytest.mark.parametrize(("key", "spelling"), [(key, each) for key, words in SPELLINGS.items() for each in words])

@@ -5,7 +5,8 @@ from http import HTTPStatus
 
 import pytest
 
-from atomhttp._model.status_code import HttpStatusCode, reason_phrase
+from atomhttp._model.reason_phrase import reason_phrase
+from atomhttp._model.status_code import HttpStatusCode
 
 # The codes of axios 1.21.1.
 AXIOS_CODES = {

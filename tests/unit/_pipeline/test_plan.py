@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import pickle
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from atomhttp._adapters.network_head import build_head
 from atomhttp._body.encode import IteratorBody, LimitedBody
+from atomhttp._model.abort import AbortController, AbortSignal
 from atomhttp._model.config import Defaults, RequestConfig
+from atomhttp._model.outline import _OUTLINE_FIELDS, FieldBlock
 from atomhttp._model.request import Request
+from atomhttp._model.url import Target
 from atomhttp._pipeline import plan as module
 from atomhttp._pipeline.plan import Plan
-from atomhttp.errors import AtomHTTPLimitError, AtomHTTPOptionError, AtomHTTPURLError
+from atomhttp.errors import AtomHTTPError, AtomHTTPLimitError, AtomHTTPOptionError, AtomHTTPURLError
 
 BUILT_IN = {"Accept": "*/*", "Accept-Encoding": "gzip, deflate", "User-Agent": "test"}
 DRIVER: Any = object()
@@ -466,3 +472,177 @@ def test_a_request_is_pickled_as_a_description() -> None:
         True,
     )
     assert (twin.headers["A"], twin.config.url) == ("1", "/a")
+
+
+# The short way
+
+
+LIKE: list[tuple[str, dict[str, Any]]] = [
+    ("/a", {}),
+    ("/a", {"headers": {"X-Id": "1"}}),
+    ("/a", {"headers": {"x-id": " 1 ", "ACCEPT": "text/html", "Cookie": "a=b"}}),
+    ("/a", {"headers": {"Authorization": "Bearer abc"}}),
+    ("/a", {"headers": {}}),
+    ("/a", {"headers": None, "params": None}),
+    ("/a", {"params": {"page": 1, "q": "a b&c", "empty": "", "none": None}}),
+    ("/a", {"params": {"none": None}}),
+    ("/a", {"params": {}}),
+    ("", {"params": {"page": 1}}),
+    ("/a", {"timeout": 3}),
+    ("/a", {"timeout": 0.5, "params": {"a": "ü"}, "headers": {"X-Id": "2"}}),
+    ("/a", {"timeout": 0}),
+    ("/a", {"signal": AbortController().signal}),
+    ("/a", {"json": {"a": 1}, "headers": {"X-Id": "1"}}),
+    ("/a", {"json": {"a": 1}, "headers": {"content-type": "application/vnd.api+json"}}),
+    ("/a", {"data": {"a": 1}, "headers": {"Content-Type": "application/x-www-form-urlencoded"}}),
+    ("/a", {"form": {"a": "1"}, "params": {"b": 2}}),
+    ("/other?x=1", {"headers": {"X-Id": "1"}}),
+    (f"{OTHER}/b", {"headers": {"X-Id": "1"}, "params": {"a": 1}}),
+]
+# What is not for the short way; it may not notice, but then it must come to the same.
+UNLIKE: list[tuple[str, dict[str, Any]]] = [
+    ("/a", {"headers": {"Range": "bytes=0-1"}}),
+    ("/a", {"headers": {"Host": "x.example"}}),
+    ("/a", {"headers": {"Connection": "close"}}),
+    ("/a", {"headers": {"Proxy-Authorization": "Basic x"}}),
+    ("/a", {"headers": {"X-Id": None}}),
+    ("/a", {"headers": {"Accept": None}}),
+    ("/a", {"headers": {"Accept": False}}),
+    ("/a", {"headers": {"X-Id": ["1", "2"]}}),
+    ("/a", {"headers": {"X-Id": 1}}),
+    ("/a", {"headers": {"X-Id": "1", "x-id": "2"}}),
+    ("/a", {"headers": [("X-Id", "1"), ("X-Id", "2")]}),
+    ("/a", {"headers": {"X-Id": "a\r\nb: c"}}),
+    ("/a", {"headers": {"X Id": "1"}}),
+    ("/a", {"headers": {"X-Id": True}}),
+    ("/a", {"params": {"list": [1, 2]}}),
+    ("/a", {"params": "x=1"}),
+    ("/a", {"params": {"it's": "it's"}}),
+    ("/a", {"params": {"float": 0.5, "flag": True}}),
+    ("/a?", {"params": {"x": 1}}),
+    ("/a?x=1", {"params": {"y": 1}}),
+    ("/a#part", {"params": {"y": 1}}),
+    ("/a#part", {"headers": {"X-Id": "1"}}),
+    ("/a", {"timeout": True}),
+    ("/a", {"timeout": -1}),
+    ("/a", {"timeout": None}),
+    ("/a", {"timeout": {"connect": 1}}),
+    ("/a", {"signal": None}),
+    ("/a", {"signal": "x"}),
+    ("/a", {"response_type": "text"}),
+    ("/a", {"json": {"a": 1}, "data": "x", "headers": {"X-Id": "1"}}),
+    ("/a", {"headers": {"Content-Length": "3"}}),
+    ("https://user:secret@own.example/", {"headers": {"X-Id": "1"}}),
+    ("no host://", {"headers": {"X-Id": "1"}}),
+]
+CLIENTS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "base with a query": {"base_url": f"{OWN}/v1?k=1"},
+    "fields": {"headers": {"X-Id": "0", "Accept": ["a", "b"], "Content-Type": "text/plain"}},
+    "locked": {"headers": {"X-Id": False, "Accept": False}},
+    "credentials": {"headers": {"Authorization": "Bearer own", "Cookie": "own=1"}},
+    "auth": {"auth": ("user", "secret")},
+    "params": {"params": {"v": 1, "page": 0}},
+    "nested params": {"params": {"v": [1, 2]}},
+    "params as text": {"params": "v=1"},
+    "limited": {"max_content_length": 5, "timeout": 7},
+    "retry": {"retry_config": 2},
+    "strict URLs": {"allow_absolute_urls": False},
+    "no cookies": {"cookies": False},
+    "xsrf": {"with_xsrf_token": True},
+    "own serializer": {"params_serializer": {"indexes": None}},
+}
+
+
+def describe(request: Request) -> dict[str, Any]:
+    """All that can be told of a request, and of what it was made from."""
+    outline, block = request.outline, request.outline.block
+    own = ("head", "target", "block", "router", "_extended", "_varied")
+    apart = ("fields", "_names", "encoded")
+    return {
+        **{name: getattr(outline, name) for name in _OUTLINE_FIELDS if name not in own},
+        "target": {name: getattr(outline.target, name) for name in Target.__slots__},
+        "block": {name: getattr(block, name) for name in FieldBlock.__slots__ if name not in apart},
+        # Only the order of fields of one name has a meaning.
+        "fields": sorted(block.fields, key=itemgetter(0)),
+        "headers": sorted(request.headers.multi_items(), key=itemgetter(0)),
+        "head": sorted(build_head(request).split(b"\r\n"), key=lambda line: line.partition(b":")[0]),
+        "names": block.names,
+        "content": (request.body, request.has_body, request.content_type, request.content_length),
+        "deadline": request.deadline,
+        "config": dict(request.config.items()),
+    }
+
+
+def outcome(make: Callable[[], Request | None]) -> Any:
+    """What `make` makes, None, or the error it raises."""
+    try:
+        request = make()
+    except AtomHTTPError as error:
+        return (type(error), error.code, error.message)
+    return None if request is None else describe(request)
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize(("url", "options"), [*LIKE, *UNLIKE], ids=str)
+def test_the_short_way_makes_the_same_request_as_the_long_one(client: str, url: str, options: dict[str, Any]) -> None:
+    plan = plan_of(**{"base_url": OWN, **CLIENTS[client]})
+    method = "POST" if {"json", "data", "form"} & options.keys() else "GET"
+    for known in (f"{OWN}/known", f"{OTHER}/known"):
+        with contextlib.suppress(AtomHTTPError):
+            plan.remember(build(plan, known, method), {})
+    long = outcome(lambda: build(plan, url, method, **options))
+    # Twice: the second time it may be remembered.
+    for _ in range(2):
+        short = outcome(lambda: plan.recall_request(method, url, None, options, DRIVER, 100.0))
+        assert short is None or short == long
+    if (url, options) in LIKE and client == "plain":
+        assert short is not None
+
+
+def test_the_first_call_to_an_origin_may_be_one_with_options() -> None:
+    plan = plan_of()
+    options = {"headers": {"X-Id": "1"}, "params": {"page": 1}}
+    assert plan.recall_request("GET", f"{OWN}/a", None, options, DRIVER, 0.0) is None
+    plan.remember(build(plan, f"{OWN}/a", **options), options)
+    others = {"headers": {"X-Id": "2"}, "params": {"page": 2}}
+    request = plan.recall_request("GET", f"{OWN}/b", None, others, DRIVER, 0.0)
+    assert request is not None
+    assert (request.url, request.headers["x-id"]) == (f"{OWN}/b?page=2", "2")
+    plain = plan.recall_request("GET", f"{OWN}/b", None, {}, DRIVER, 0.0)
+    assert plain is not None
+    assert (plain.url, "x-id" in plain.headers) == (f"{OWN}/b", False)
+
+
+def test_what_the_short_way_remembers_is_plain_text_and_numbers() -> None:
+    plan = plan_of(base_url=OWN)
+    plan.remember(build(plan), {})
+    for options in ({"timeout": 1}, {"headers": {"X-Id": "1"}}):
+        assert plan.recall_request("GET", "/a", None, options, DRIVER, 0.0) is not None
+    for same, options in ((True, {"timeout": True}), (1, {"headers": {"X-Id": 1}})):
+        assert plan.recall_request("GET", "/a", None, options, DRIVER, 0.0) is None, same
+
+
+def test_the_config_of_the_short_way_is_of_the_time_of_the_call() -> None:
+    plan = plan_of(base_url=OWN)
+    plan.remember(build(plan), {})
+    headers, params = {"X-Id": "1"}, {"page": 1}
+    request = plan.recall_request("GET", "/a", None, {"headers": headers, "params": params}, DRIVER, 0.0)
+    headers["X-Id"], params["page"] = "2", 2
+    assert request is not None
+    assert (request.config.headers["x-id"], request.config.params) == ("1", {"page": 1})
+    assert (request.headers["x-id"], request.target.path) == ("1", "/a?page=1")
+
+
+def test_an_aborted_signal_is_not_for_the_short_way() -> None:
+    plan = plan_of(base_url=OWN)
+    plan.remember(build(plan), {})
+    assert plan.recall_request("GET", "/a", None, {"signal": AbortSignal.abort()}, DRIVER, 0.0) is None
+
+
+def test_what_transform_request_has_to_see_is_not_for_the_short_way() -> None:
+    plan = plan_of(base_url=OWN, transform_request=[lambda data: data])
+    for options in ({}, {"headers": {"X-Id": "1"}}, {"data": "x"}):
+        for _ in range(2):
+            build(plan, **options)
+            assert plan.recall_request("GET", "/a", None, options, DRIVER, 0.0) is None
