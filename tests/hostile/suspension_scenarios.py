@@ -155,7 +155,7 @@ async def _(stage: Stage) -> None:
     await ask(stage, "GET", f"{HTTP}/plain/a", keep_alive=False)
 
 
-@scenario("limits for each phase", 2, 7)
+@scenario("limits for each phase", 2, 6)
 async def _(stage: Stage) -> None:
     limits = Timeout(60, connect=20, read=20, write=20, pool=20)
     await ask(stage, "POST", f"{HTTP}/plain/a", 3, data=b"abc", timeout=limits)
@@ -223,17 +223,17 @@ async def _(stage: Stage) -> None:
 # TLS
 
 
-@scenario("TLS", 3, 15, origins=(HTTPS,))
+@scenario("TLS", 3, 14, origins=(HTTPS,))
 async def _(stage: Stage) -> None:
     await ask(stage, "GET", f"{HTTPS}/plain/a")
 
 
-@scenario("TLS, chunked, after an upload", 4, 36, origins=(HTTPS,))
+@scenario("TLS, chunked, after an upload", 4, 35, origins=(HTTPS,))
 async def _(stage: Stage) -> None:
     await ask(stage, "PUT", f"{HTTPS}/chunked/a", LARGE, data=bytes(LARGE))
 
 
-@scenario("TLS, taking up a session", 3, 15, origins=(HTTPS,))
+@scenario("TLS, taking up a session", 3, 14, origins=(HTTPS,))
 async def _(stage: Stage) -> None:
     await stage.client.get(f"{HTTPS}/next/x", keep_alive=False)
     await ask(stage, "GET", f"{HTTPS}/plain/a")
@@ -245,13 +245,13 @@ async def _(stage: Stage) -> None:
     await ask(stage, "GET", f"{HTTPS}/plain/a")
 
 
-@scenario("TLS, content up to the end of the connection", 3, 18, origins=(HTTPS,))
+@scenario("TLS, content up to the end of the connection", 3, 17, origins=(HTTPS,))
 async def _(stage: Stage) -> None:
     # Here an end can be told from a cut.
     await ask(stage, "GET", f"{HTTPS}/close/a")
 
 
-@scenario("TLS, a stream", 6, 17, origins=(HTTPS,))
+@scenario("TLS, a stream", 6, 16, origins=(HTTPS,))
 async def _(stage: Stage) -> None:
     stage.compare(await stage.step(_stream(stage, f"{HTTPS}/chunked/a")), expected("GET", "/chunked/a").encode())
 
@@ -270,17 +270,17 @@ async def _(stage: Stage) -> None:
     stage.compare(response.data, expected("GET", "/plain/a"))
 
 
-@scenario("CONNECT", 5, 18, origins=(HTTPS,), proxy="http://proxy.test:3128")
+@scenario("CONNECT", 5, 17, origins=(HTTPS,), proxy="http://proxy.test:3128")
 async def _(stage: Stage) -> None:
     await ask(stage, "GET", f"{HTTPS}/plain/a")
 
 
-@scenario("CONNECT, TLS in TLS", 6, 36, origins=(HTTPS,), proxy="https://proxy.test:3129")
+@scenario("CONNECT, TLS in TLS", 6, 35, origins=(HTTPS,), proxy="https://proxy.test:3129")
 async def _(stage: Stage) -> None:
     await ask(stage, "GET", f"{HTTPS}/plain/a")
 
 
-@scenario("CONNECT, TLS in TLS, a stream", 9, 40, origins=(HTTPS,), proxy="https://proxy.test:3129")
+@scenario("CONNECT, TLS in TLS, a stream", 9, 39, origins=(HTTPS,), proxy="https://proxy.test:3129")
 async def _(stage: Stage) -> None:
     stage.compare(await stage.step(_stream(stage, f"{HTTPS}/chunked/a")), expected("GET", "/chunked/a").encode())
 
@@ -295,7 +295,7 @@ async def _(stage: Stage) -> None:
     await ask(stage, "GET", f"{HTTP}/plain/a")
 
 
-@scenario("SOCKS, by address, and TLS", 7, 21, origins=(HTTPS,), proxy="socks5://proxy.test:1080")
+@scenario("SOCKS, by address, and TLS", 7, 20, origins=(HTTPS,), proxy="socks5://proxy.test:1080")
 async def _(stage: Stage) -> None:
     await ask(stage, "GET", f"{HTTPS}/plain/a")
 
@@ -348,7 +348,7 @@ async def _(stage: Stage) -> None:
     await ask(stage, "POST", f"{HTTP}/plain/a", 7, data=b"content")
 
 
-@scenario("POST, larger than what a socket takes", 3, 15)
+@scenario("POST, larger than what a socket takes", 3, 14)
 async def _(stage: Stage) -> None:
     await ask(stage, "POST", f"{HTTP}/plain/a", LARGE, data=bytes(LARGE))
 
@@ -457,7 +457,7 @@ async def _(stage: Stage) -> None:
     await _follow(stage, "GET", "/moved/a", "GET /plain/a")
 
 
-@scenario("redirect with its content", 6, 28)
+@scenario("redirect with its content", 6, 26)
 async def _(stage: Stage) -> None:
     await _follow(stage, "POST", "/kept/a", "POST /plain/a", LARGE, data=bytes(LARGE))
 

@@ -148,13 +148,14 @@ async def _send_pieces(connection: Http1Connection, call: Call, body: Any) -> bo
                 )
             if _wanted(connection, call):
                 connection.write(piece if length is not None else encode_chunk(bytes(piece)))
-            unwatched += len(piece)
-            if unwatched >= BREATH:
-                # A peer as fast as we are would never make us wait, nor let us hear its answer.
-                unwatched = 0
-                await call.driver.breathe()
             if not await _drain(connection, call):
                 return False
+            unwatched += len(piece)
+            if unwatched >= BREATH:
+                # A peer as fast as we are would never make us wait, nor let us hear its answer. After the waiting: an
+                # answer to all of it must not hide that the last piece has left.
+                unwatched = 0
+                await call.driver.breathe()
         else:
             # The answer came early. What was read has left all the same, and a meter wants to know.
             await reader.settle()

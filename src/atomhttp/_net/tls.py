@@ -229,7 +229,9 @@ class TLSStream:
             try:
                 count = self._read(MAX_PLAINTEXT, buffer[size:])
             except ssl.SSLWantReadError:
-                self.pending = False
+                # A part of a record is held: that stays pending, so that the next read looks into it. (Who is at the
+                # end of a response must know: it would be taken for the beginning of the next one.)
+                return size
             except ssl.SSLError as error:
                 # After what came before it: the next read tells.
                 self._read = _Failure(error.with_traceback(None))
