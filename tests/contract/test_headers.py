@@ -229,3 +229,38 @@ def test_headers_are_a_mapping_with_axioss_verbs() -> None:
 
 def test_the_repr_of_headers_hides_secrets() -> None:
     assert "s3cret" not in repr(Headers({"Authorization": "s3cret", "Cookie": "s3cret", "X-Api-Key": "s3cret"}))
+
+
+# Calls like earlier ones
+
+
+@pytest.mark.parametrize("value", ["keep-alive", None])
+async def test_a_call_may_keep_what_the_client_closes_each_time(api: Api, origin: Origin, value: str | None) -> None:
+    client = api.client(baseURL=origin.url, headers={"Connection": "close"})
+    for _ in range(3):
+        await client.get("/echo", headers={"Connection": value})
+    sent = [[held for name, held in request.headers if name == "Connection"] for request in origin.requests]
+    assert sent == [[value] if value else []] * 3
+
+
+async def test_what_says_that_it_is_equal_to_everything_is_sent_as_what_it_is(api: Api, origin: Origin) -> None:
+    class Both(str):
+        __slots__ = ()
+
+        def __eq__(self, other: object) -> bool:
+            return True
+
+        __hash__ = str.__hash__
+
+    client = api.client(baseURL=origin.url)
+    await client.get("/echo")
+    for value in ("theirs", "theirs", Both("mine")):
+        await client.get("/echo", headers={"X-A": value})
+    assert origin.requests[-1].get("X-A") == "mine"
+
+
+async def test_no_two_forms_have_the_same_boundary(api: Api, origin: Origin) -> None:
+    client = api.client(baseURL=origin.url, headers={"Content-Type": "multipart/form-data"})
+    for _ in range(4):
+        await client.post("/echo", data={"a": "1"})
+    assert len({request.get("Content-Type") for request in origin.requests}) == 4

@@ -247,7 +247,7 @@ class Http1Connection:
             return
         for place, piece in enumerate(pieces):
             if sent < len(piece):
-                self._later = pieces[place + 1 :]
+                self._later = [later for later in pieces[place + 1 :] if later]
                 self._keep(piece, sent)
                 return
             sent -= len(piece)

@@ -260,11 +260,10 @@ class Plan:
             return None
         params, headers, timeout = options.get("params"), options.get("headers"), options.get("timeout")
         query = self._find_query(url, params)
-        if query is None or (headers is not None and type(headers) is not dict):
+        if query is None or not (headers is None or _is_plain_text(headers)):
             return None
         if "timeout" in options and type(timeout) is not int and type(timeout) is not float:
             return None
-        # None of it is what it is not: what is remembered was plain text and numbers.
         key = (query, timeout, tuple(headers.items()) if headers else None)
         variant = outline.recall_variant(key)
         if variant is None:
@@ -411,7 +410,8 @@ class Plan:
             block = self._build_block(config, method, target)
             if outline.auth is not None or block.proxy_authorization is not None:
                 return None
-            if block.locked != outline.block.locked:
+            if block.locked != outline.block.locked or block.keep_alive != outline.block.keep_alive:
+                # What an outline has made of these is not made anew by deriving from it.
                 return None
         params = fields["params"]
         if params is not None:
@@ -484,6 +484,7 @@ class Plan:
             or self.interceptors is not None
             or type(url) is not str
             or len(url) > MAX_REMEMBERED_URL
+            or request.reshaped
         ):
             return
         if (
@@ -665,6 +666,7 @@ class Plan:
         if declared is not None and content_type != declared:
             # The form's own boundary. The block may be shared: this request gets one of its own.
             outline = request.outline = outline.derive(outline.block.with_content_type(content_type))
+            request.reshaped = True
         self._check_length(request, outline.max_body_length)
 
     def _check_length(self, request: Request, limit: int) -> None:
@@ -688,6 +690,16 @@ class Plan:
                 request.body = body = LimitedBody(body, limit)
         if not isinstance(body, bytes):
             body.bind(request.driver, request.deadline)  # type: ignore[attr-defined]  # every Body of ours has it
+
+
+def _is_plain_text(headers: Any) -> bool:
+    """Whether these are compared with others as text is: whatever else it may be says itself what it is equal to."""
+    if type(headers) is not dict:
+        return False
+    for name, value in headers.items():
+        if type(name) is not str or type(value) is not str:
+            return False
+    return True
 
 
 def _find_cookies(defaults: Defaults) -> Cookies | None:
