@@ -42,6 +42,7 @@ MAX_TARGETS: Final = 1000
 MAX_REMEMBERED_URL: Final = 2048
 
 _CONTENT: Final = frozenset(("data", "json", "form"))
+_TEXT: Final = frozenset((str,))
 # What many calls give, each one something else.
 _COMPOSED: Final = _CONTENT | {"headers", "params", "timeout", "signal"}
 # What a URL means depends on.
@@ -694,12 +695,7 @@ class Plan:
 
 def _is_plain_text(headers: Any) -> bool:
     """Whether these are compared with others as text is: whatever else it may be says itself what it is equal to."""
-    if type(headers) is not dict:
-        return False
-    for name, value in headers.items():
-        if type(name) is not str or type(value) is not str:
-            return False
-    return True
+    return type(headers) is dict and {*map(type, headers), *map(type, headers.values())} <= _TEXT
 
 
 def _find_cookies(defaults: Defaults) -> Cookies | None:
