@@ -147,7 +147,7 @@ async def _send_pieces(connection: Http1Connection, call: Call, body: Any) -> bo
                     f"data: longer than its Content-Length of {length} bytes", "ERR_BAD_OPTION_VALUE"
                 )
             if _wanted(connection, call):
-                connection.write(piece if length is not None else encode_chunk(bytes(piece)))
+                connection.write(piece if length is not None else encode_chunk(piece))
             if not await _drain(connection, call):
                 return False
             unwatched += len(piece)

@@ -59,6 +59,6 @@ def encode_fields(fields: Iterable[tuple[str, str]]) -> bytes:
         raise AtomHTTPOptionError("headers: a value that is not Unicode text", "ERR_BAD_OPTION_VALUE") from None
 
 
-def encode_chunk(data: bytes) -> bytes:
+def encode_chunk(data: bytes | memoryview) -> bytes:
     """`data`, which must not be empty (an empty chunk ends the body), in the chunked coding."""
-    return b"%x\r\n%b\r\n" % (len(data), data)
+    return b"".join((b"%x\r\n" % len(data), data, b"\r\n"))
