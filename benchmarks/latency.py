@@ -71,8 +71,7 @@ async def keep_time(client: str, target: Target, rate: int, seconds: float) -> l
 
 async def run_schedule(peer: AsyncPeer, url: str, rate: int, count: int) -> list[float]:
     command = [sys.executable, "-I", "-S", "-c", METRONOME, str(rate), str(count)]
-    # Started and read from once before the clock runs: it may block.
-    metronome = subprocess.Popen(command, stdout=subprocess.PIPE)  # noqa: ASYNC220
+    metronome = subprocess.Popen(command, stdout=subprocess.PIPE)  # noqa: ASYNC220  # before the clock runs: it may block
     assert metronome.stdout is not None
     schedule = Schedule(peer, url, rate, count, metronome.stdout.fileno())
     try:
