@@ -36,7 +36,6 @@ WIDTH = 8.6
 BAR = 0.34
 # A summary bar that is longer than this ends there, and says so.
 LONGEST_RATIO = 6.0
-MARGIN_TOP = 0.62
 MARGIN_BOTTOM = 0.62
 
 

@@ -21,10 +21,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.payloads import FILE_SIZE, LARGE_BYTES, SMALL, SMALL_BYTES
+from benchmarks.payloads import FILE_SIZE, LARGE_BYTES, SMALL_BYTES
 from benchmarks.sink import serve_sink
-
-__all__ = ["ADDRESSES", "HOST", "SMALL", "Origin", "Target", "find_nginx", "forget_proxies", "run_origin"]
 
 HOST = "127.0.0.1"
 # All of 127.0.0.0/8 is this machine: each address is an origin of its own.

@@ -20,10 +20,12 @@ from msgspec import json
 
 from atomhttp import AtomHTTP, SyncAtomHTTP
 from benchmarks.bare import AsyncClient, SyncClient, build_request
+from benchmarks.job import Sample
 from benchmarks.measure import pin
-from benchmarks.origin import SMALL, Origin, Target, run_origin
+from benchmarks.origin import Origin, Target, run_origin
+from benchmarks.payloads import SMALL
 from benchmarks.peers import trust
-from benchmarks.worker import Sample, drive, drive_sync
+from benchmarks.worker import drive, drive_sync
 
 SLICE = 0.05
 WARM_UP = 0.3

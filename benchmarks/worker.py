@@ -17,8 +17,6 @@ from benchmarks.exercises import IsRight, WrongReplyError, build_exercise, build
 from benchmarks.job import Failure, Job, Mode, Outcome, Sample
 from benchmarks.peers import ASYNC_PEERS, SYNC_PEERS, AsyncPeer, SyncPeer, UnsupportedError
 
-__all__ = ["Sample", "drive", "drive_sync", "serve"]
-
 # Long enough to open every connection and fill every cache before the clock starts.
 WARM_UP = 0.2
 
