@@ -27,6 +27,7 @@ from atomhttp.client import AsyncAtomHTTP, AtomHTTP
 from atomhttp.errors import (
     AtomHTTPCanceledError,
     AtomHTTPCancelError,
+    AtomHTTPChecksumError,
     AtomHTTPClosedError,
     AtomHTTPDecodeError,
     AtomHTTPError,
@@ -70,6 +71,7 @@ __all__ = [
     "AtomHTTP",
     "AtomHTTPCancelError",
     "AtomHTTPCanceledError",
+    "AtomHTTPChecksumError",
     "AtomHTTPClosedError",
     "AtomHTTPDecodeError",
     "AtomHTTPError",

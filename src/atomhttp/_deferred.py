@@ -12,19 +12,22 @@ of its own is called as it is, one call after the other.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import partial
 from inspect import isawaitable
 from types import FunctionType, MethodType
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, overload
 
 from atomhttp._assembly import BlockingDriver, close_coroutines, collect_tasks, refusal
 from atomhttp._pipeline.response import Response
 from atomhttp._pipeline.stream import SyncResponseStream
-from atomhttp._redact import redact_url
+from atomhttp._redact import show_url
 
 if TYPE_CHECKING:
+    from atomhttp._deferred_verbs import DeferredVerbs
     from atomhttp.sync import SyncAtomHTTP
+else:
+    DeferredVerbs = object
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -57,10 +60,11 @@ class Deferred(Generic[T_co]):
 
     def __repr__(self) -> str:
         url = self._find_url()
-        return f"<Deferred {self.verb}{'' if url is None else ' ' + redact_url(str(url))}>"
+        return f"<Deferred {self.verb}{'' if url is None else ' ' + show_url(str(url), 300)}>"
 
     def _find_url(self) -> Any:
-        given = dict(zip(("method", "url") if self.verb == "request" else ("url",), self._arguments, strict=False))
+        names = ("method", "url") if self.verb == "request" else ("url",)
+        given: dict[str, Any] = dict(zip(names, self._arguments, strict=False))
         given.update(self._options)
         if given.get("url") is not None:
             return given["url"]
@@ -69,8 +73,10 @@ class Deferred(Generic[T_co]):
         config = given.get("config") if isinstance(method, str) or method is None else method
         return config.get("url") if isinstance(config, Mapping) else getattr(config, "url", None)
 
-    def __await__(self) -> Generator[Any, Any, NoReturn]:
-        raise TypeError(f"{self!r} belongs to a synchronous client, whose all([…]) sends it; it cannot be awaited")
+    if not TYPE_CHECKING:  # to a type checker it cannot be awaited either
+
+        def __await__(self):
+            raise TypeError(f"{self!r} belongs to a synchronous client, whose all([…]) sends it; it cannot be awaited")
 
 
 class Defer:
@@ -88,15 +94,19 @@ class Defer:
         return self if client is None else DeferringVerbs(client, self.verbs)
 
 
+# As many requests as it takes, and files between them: no call to be sent among others. Threads do that.
+_NOT_ONE_CALL: Final = ("download",)
+
+
 def _is_verb(name: str, function: Any) -> bool:
     """A verb is what is public and takes a URL."""
-    if name.startswith("_") or not isinstance(function, FunctionType):
+    if name.startswith("_") or name in _NOT_ONE_CALL or not isinstance(function, FunctionType):
         return False
     code = function.__code__
     return "url" in code.co_varnames[: code.co_argcount]
 
 
-class DeferringVerbs:
+class DeferringVerbs(DeferredVerbs):
     """`client.defer`: every verb of the client, to be called alike; what it gives is a `Deferred`."""
 
     __slots__ = ("_client", "_verbs")
@@ -105,13 +115,18 @@ class DeferringVerbs:
         self._client = client
         self._verbs = verbs
 
-    def __getattr__(self, verb: str) -> Callable[..., Deferred[Response[Any]]]:
-        if verb.startswith("_"):
-            # Asked for by copy and pickle, before there are any verbs.
-            raise AttributeError(verb)
-        if verb not in self._verbs:
-            raise AttributeError(f"client.defer has no {verb!r}; it has {', '.join(self._verbs)}")
-        return partial(Deferred, self._client, verb)
+    def __repr__(self) -> str:
+        return f"<defer of {self._client!r}>"
+
+    if not TYPE_CHECKING:  # their types are those of DeferredVerbs
+
+        def __getattr__(self, verb):
+            if verb.startswith("_"):
+                # Asked for by copy and pickle, before there are any verbs.
+                raise AttributeError(verb)
+            if verb not in self._verbs:
+                raise AttributeError(f"client.defer has no {verb!r}; it has {', '.join(self._verbs)}")
+            return partial(Deferred, self._client, verb)
 
     def __dir__(self) -> Iterable[str]:
         return [*super().__dir__(), *self._verbs]

@@ -191,6 +191,12 @@ class DataOptions(_VerbOptions, total=False):
     params: Params
 
 
+class UploadOptions(DataOptions, total=False):
+    """For `upload(url, path)`."""
+
+    response_type: ResponseTypeInput
+
+
 class RequestOptions(DataOptions, total=False):
     """For `request(method, url)`."""
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from errno import EISDIR
 from inspect import isawaitable
+from os import PathLike, fspath
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, TypeVar, Unpack, overload
 
@@ -17,7 +20,7 @@ from atomhttp._assembly import (
     run_all,
     running_driver,
 )
-from atomhttp._model.config import Defaults, RequestConfig, merge_option
+from atomhttp._model.config import Defaults, RequestConfig, given_options, merge_option
 from atomhttp._model.cookies import CookieJar
 from atomhttp._model.headers import Headers
 from atomhttp._model.options import BY_NAME, CLIENT_OPTIONS, ELSEWHERE, check_options
@@ -27,12 +30,22 @@ from atomhttp._pipeline.interceptors import InterceptorManager
 from atomhttp._pipeline.plan import Plan
 from atomhttp._pipeline.response import Response
 from atomhttp._pipeline.stream import ResponseStream
-from atomhttp._redact import redact_url
+from atomhttp._redact import show_url
 from atomhttp.errors import AtomHTTPOptionError, is_atomhttp_error
 from atomhttp.form_data import FormData
 
 if TYPE_CHECKING:
-    from atomhttp._verbs import AsyncVerbs, CallOptions, ClientOptions, ConfigInput, Create
+    from atomhttp._verbs import (
+        URL,
+        AnyPath,
+        AsyncVerbs,
+        CallOptions,
+        ClientOptions,
+        ConfigInput,
+        Create,
+        DataOptions,
+        UploadOptions,
+    )
 else:
     AsyncVerbs = object
 
@@ -142,7 +155,7 @@ class ClientBase:
         object.__setattr__(self, name, value)
 
     def __repr__(self) -> str:
-        base = redact_url(self.defaults.base_url or "")
+        base = show_url(self.defaults.base_url or "", 300)
         return f"<{type(self).__name__}{' ' + base if base else ''}{', closed' if self._closed else ''}>"
 
     def __reduce__(self) -> NoReturn:
@@ -293,6 +306,81 @@ class AtomHTTP(ClientBase, AsyncVerbs):
     def _open_stream(self, reader: ContentReader, driver: Any) -> ResponseStream:
         return ResponseStream(reader, driver, self)
 
+    # Files
+
+    async def download(
+        self,
+        url: URL,
+        path: AnyPath,
+        *,
+        resume: bool = True,
+        checksum: str | None = None,
+        **options: Unpack[DataOptions],
+    ) -> Response[Path]:
+        """Downloads into a file, whole or not at all: it gets its name when everything is there.
+
+        What has come of an interrupted download stays beside it, as `NAME.atomhttp.part`, when the server has told by
+        a strong validator (an ETag, or an old enough Last-Modified) of what it is; then the next call asks for the rest
+        of exactly that (Range with If-Range, RFC 9110 section 14), and begins anew if it has changed. A `retryConfig`
+        goes on by itself where a connection breaks off. Progress is counted from what was there.
+
+        Args:
+            url: as for `get`.
+            path: the file, which is replaced if it is there; or a directory, and then the last segment of the URL is
+                the file's name.
+            resume: go on with what an earlier call has left; False begins anew.
+            checksum: `"sha256:…"`, in hexadecimal, or another algorithm of `hashlib`: what the file has to come to.
+            options: those of `get`, without `response_type` and `validate_status`.
+
+        Returns:
+            The (last) response. Its `data` is the path of the file.
+
+        Raises:
+            AtomHTTPStatusError: the status was not 2xx. Nothing is written then.
+            AtomHTTPChecksumError: the file is not what it should be. Nothing of it stays.
+            AtomHTTPOptionError: the path cannot be written to, or is being downloaded to already.
+            AtomHTTPError: whatever interrupts the transfer.
+            OSError: the disk is full, or fails.
+        """
+        from atomhttp._pipeline.download import download  # with hashlib and json, 10 ms of every start
+
+        driver = running_driver()
+        # While a thread writes, nothing else may tell the driver that it is needed.
+        driver.join()
+        try:
+            hands = _AsyncHands(self, driver)
+            return await download(hands, self.get_uri, url, path, resume, checksum, {**options})
+        finally:
+            driver.leave()
+
+    async def upload(
+        self,
+        url: URL,
+        path: AnyPath,
+        *,
+        method: str | None = None,
+        field: str | None = None,
+        **options: Unpack[UploadOptions],
+    ) -> Response[Any]:
+        """Uploads a file: as the content of a PUT, or as a field of a multipart form that is POSTed.
+
+        Args:
+            url: as for `put`.
+            path: the file. It is streamed, and its name tells its Content-Type.
+            method: instead of PUT or POST.
+            field: the name of the form's field; None: no form.
+            options: those of `put`.
+
+        Raises:
+            AtomHTTPStatusError: the status was not 2xx, unless `validate_status`, the call's or the client's, says
+                which are good.
+            AtomHTTPOptionError: there is no such file, or it cannot be read.
+            AtomHTTPError: whatever interrupts the transfer.
+        """
+        config = upload_config(self, url, path, method, field, {**options})
+        response: Response[Any] = await self.request(config)
+        return response
+
     # Together
 
     @overload
@@ -361,11 +449,37 @@ class AtomHTTP(ClientBase, AsyncVerbs):
     ) -> None:
         await self.close()
 
-    def __enter__(self) -> NoReturn:
-        raise TypeError("AtomHTTP is asynchronous: use 'async with', or SyncAtomHTTP with 'with'")
+    if not TYPE_CHECKING:  # to a type checker there is no such `with` either
 
-    def __exit__(self, *exc_info: object) -> None:
-        """Never reached; `with` looks for it before it enters."""
+        def __enter__(self):
+            raise TypeError("AtomHTTP is asynchronous: use 'async with', or SyncAtomHTTP with 'with'")
+
+        def __exit__(self, *exc_info):
+            """Never reached; `with` looks for it before it enters."""
+
+
+class _AsyncHands:
+    """What a download needs to have done, on an event loop."""
+
+    def __init__(self, client: AtomHTTP, driver: Any) -> None:
+        self._client = client
+        self._driver = driver
+
+    async def fetch(self, url: Any, options: Mapping[str, Any]) -> Response[Any]:
+        response: Response[Any] = await self._client.get(url, **options)
+        return response
+
+    async def read(self, stream: ResponseStream, most: int) -> list[bytes]:
+        return await stream.read_available(self._driver, most)
+
+    async def close(self, stream: ResponseStream) -> None:
+        await stream.aclose()
+
+    async def work(self, function: Callable[..., T], *arguments: Any) -> T:
+        return await self._driver.run_blocking(function, *arguments)  # type: ignore[no-any-return]  # what it returned
+
+    async def sleep(self, seconds: float) -> None:
+        await self._driver.sleep(seconds)
 
 
 async def _give_up(result: Any) -> None:
@@ -409,6 +523,37 @@ def form_options(verb: str, data: Any, extra: tuple[Any, ...], options: dict[str
     if data is None and not {"json", "form"} & options.keys():
         data = {}
     return data_options(verb, data, extra, options)
+
+
+def upload_config(
+    client: ClientBase, url: Any, path: Any, method: str | None, field: str | None, options: dict[str, Any]
+) -> RequestConfig:
+    """What `upload` gives to `request`.
+
+    Raises:
+        AtomHTTPOptionError: an argument is of the wrong kind, or there is no such file.
+    """
+    given = given_options(options.pop("config", None), options)
+    if {"data", "json", "form"} & given.keys():
+        raise AtomHTTPOptionError("upload(url, path) sends the file, and no data, json or form", "ERR_BAD_OPTION")
+    if not isinstance(path, (str, PathLike)) or not isinstance(fspath(path), str):
+        raise AtomHTTPOptionError(f"path: expected the path of a file, got {repr(path)[:80]}", "ERR_BAD_OPTION_VALUE")
+    if field is not None and not isinstance(field, str):
+        raise AtomHTTPOptionError(f"field: expected a name or None, got {type(field).__name__}", "ERR_BAD_OPTION_VALUE")
+    file = Path(path)
+    try:
+        if file.is_dir():
+            raise IsADirectoryError(EISDIR, "it is a directory")
+        file.stat()
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise AtomHTTPOptionError(f"path: {str(file)!r}: {why}", "ERR_BAD_OPTION_VALUE") from error
+    if client.defaults.validate_status is None:
+        given.setdefault("validate_status", True)
+    given["url"] = url
+    given["method"] = method or ("PUT" if field is None else "POST")
+    given["data"] = file if field is None else FormData({field: file})
+    return RequestConfig(given)
 
 
 AsyncAtomHTTP = AtomHTTP

@@ -9,6 +9,7 @@ AtomHTTPError
 │  ├─ AtomHTTPRedirectError              ERR_FR_TOO_MANY_REDIRECTS, ERR_BAD_REDIRECT
 │  ├─ AtomHTTPLimitError                 ERR_MAX_BODY_LENGTH, ERR_MAX_CONTENT_LENGTH
 │  ├─ AtomHTTPDecodeError                ERR_BAD_RESPONSE
+│  ├─ AtomHTTPChecksumError              ERR_CHECKSUM
 │  └─ AtomHTTPClosedError (RuntimeError) ERR_CLIENT_CLOSED, ERR_STREAM_CONSUMED
 ├─ AtomHTTPNetworkError (ConnectionError) ECONNREFUSED, ECONNRESET, ENOTFOUND, …; ERR_NETWORK when no finer one is known
 │  ├─ AtomHTTPTLSError                   Node's strings: CERT_HAS_EXPIRED, …; else ERR_TLS
@@ -24,9 +25,15 @@ The class says whose fault it was, `code` says which fault, in the words of axio
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from atomhttp._redact import redact_url
+from atomhttp._redact import redact_url, show_value
+
+if TYPE_CHECKING:
+    from atomhttp._model.config import RequestConfig
+    from atomhttp._model.request import Request
+    from atomhttp._pipeline.attempt import Attempt
+    from atomhttp._pipeline.response import Response
 
 
 class AtomHTTPError(Exception):
@@ -53,9 +60,9 @@ class AtomHTTPError(Exception):
         message: str = "",
         code: str | None = None,
         *,
-        config: Any = None,
-        request: Any = None,
-        response: Any = None,
+        config: RequestConfig | None = None,
+        request: Request | None = None,
+        response: Response[Any] | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -63,7 +70,7 @@ class AtomHTTPError(Exception):
         self.config = config
         self.request = request
         self.response = response
-        self.attempts: tuple[Any, ...] = ()
+        self.attempts: tuple[Attempt, ...] = ()
 
     @property
     def status(self) -> int | None:
@@ -74,11 +81,12 @@ class AtomHTTPError(Exception):
         return self.message
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.message!r}, code={self.code!r})"
+        return f"{type(self).__name__}({show_value(self.message, 300)}, code={self.code!r})"
 
     def to_dict(self) -> dict[str, Any]:
         """The error as plain values, secrets redacted (axios's `toJSON` without the browser's fields)."""
-        described = {"name": type(self).__name__, "message": self.message, "code": self.code, "status": self.status}
+        described: dict[str, Any] = {"name": type(self).__name__, "message": self.message}
+        described.update(code=self.code, status=self.status)
         if self.config is not None:
             described["config"] = self.config.to_dict()
         if self.__cause__ is not None:
@@ -88,7 +96,8 @@ class AtomHTTPError(Exception):
     def __reduce__(self) -> tuple[Any, ...]:
         # The request goes (it may hold a socket's worth of state), the config travels without its secrets.
         state = {name: value for name, value in self.__dict__.items() if name not in ("config", "request")}
-        config = self.config.redacted() if hasattr(self.config, "redacted") else None
+        given: Any = self.config
+        config = given.redacted() if hasattr(given, "redacted") else None
         if self.response is not None:
             state["response"] = self.response.redacted(self._keeps_content)
         return (_rebuild, (type(self), self.message, self.code, config, state))
@@ -122,6 +131,10 @@ class AtomHTTPURLError(AtomHTTPRequestError, ValueError):
 class AtomHTTPStatusError(AtomHTTPRequestError):
     """A status that `validateStatus` refused, or that `raise_for_status()` met; `.response` is complete."""
 
+    if TYPE_CHECKING:
+        # That it has one is what it is for.
+        response: Response[Any]  # pyright: ignore[reportIncompatibleVariableOverride]  # it is None in no such error
+
     codes = ("ERR_BAD_REQUEST", "ERR_BAD_RESPONSE")
 
 
@@ -148,6 +161,24 @@ class AtomHTTPDecodeError(AtomHTTPRequestError):
     codes = ("ERR_BAD_RESPONSE",)
     # Nobody knows what it is that did not fit.
     _keeps_content = False
+
+
+class AtomHTTPChecksumError(AtomHTTPRequestError):
+    """A download that is not what its `checksum` says.
+
+    Attributes:
+        expected: the digest that was given, in hexadecimal.
+        actual: that of what was received.
+    """
+
+    codes = ("ERR_CHECKSUM",)
+
+    def __init__(
+        self, message: str = "", code: str | None = None, *, expected: str, actual: str, **context: Any
+    ) -> None:
+        super().__init__(message, code, **context)
+        self.expected = expected
+        self.actual = actual
 
 
 class AtomHTTPClosedError(AtomHTTPRequestError, RuntimeError):

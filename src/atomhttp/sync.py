@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from inspect import isawaitable
+from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, overload
 
 from atomhttp._assembly import BlockingDriver, Units, check_callback, run_awaitable
 from atomhttp._deferred import Defer, Deferred, run_deferred
 from atomhttp._pipeline.content import ContentReader
 from atomhttp._pipeline.dispatch import dispatch
+from atomhttp._pipeline.response import Response
 from atomhttp._pipeline.stream import SyncResponseStream
-from atomhttp.client import KNOWN_METHODS, ClientBase, call_arguments, data_options, form_options, params_options
+from atomhttp.client import (
+    KNOWN_METHODS,
+    ClientBase,
+    call_arguments,
+    data_options,
+    form_options,
+    params_options,
+    upload_config,
+)
 
 if TYPE_CHECKING:
-    from atomhttp._verbs import ClientOptions, ConfigInput, SyncVerbs
+    from atomhttp._verbs import URL, AnyPath, ClientOptions, ConfigInput, DataOptions, SyncVerbs, UploadOptions
 else:
     SyncVerbs = object
 
@@ -110,8 +120,74 @@ class SyncAtomHTTP(ClientBase, SyncVerbs):
         # The stream holds on to the client: one that was dropped would close the connection under it.
         return SyncResponseStream(reader, self._run)
 
-    def _run(self, start: Callable[[Any], Coroutine[Any, Any, bytes]]) -> bytes:
+    def _run(self, start: Callable[[Any], Coroutine[Any, Any, T]]) -> T:
         return self._units.run(start)
+
+    # Files
+
+    def download(
+        self,
+        url: URL,
+        path: AnyPath,
+        *,
+        resume: bool = True,
+        checksum: str | None = None,
+        **options: Unpack[DataOptions],
+    ) -> Response[Path]:
+        """Downloads into a file, whole or not at all: it gets its name when everything is there.
+
+        What has come of an interrupted download stays beside it, as `NAME.atomhttp.part`, when the server has told by
+        a strong validator (an ETag, or an old enough Last-Modified) of what it is; then the next call asks for the rest
+        of exactly that (Range with If-Range, RFC 9110 section 14), and begins anew if it has changed. A `retryConfig`
+        goes on by itself where a connection breaks off. Progress is counted from what was there.
+
+        Args:
+            url: as for `get`.
+            path: the file, which is replaced if it is there; or a directory, and then the last segment of the URL is
+                the file's name.
+            resume: go on with what an earlier call has left; False begins anew.
+            checksum: `"sha256:…"`, in hexadecimal, or another algorithm of `hashlib`: what the file has to come to.
+            options: those of `get`, without `response_type` and `validate_status`.
+
+        Returns:
+            The (last) response. Its `data` is the path of the file.
+
+        Raises:
+            AtomHTTPStatusError: the status was not 2xx. Nothing is written then.
+            AtomHTTPChecksumError: the file is not what it should be. Nothing of it stays.
+            AtomHTTPOptionError: the path cannot be written to, or is being downloaded to already.
+            AtomHTTPError: whatever interrupts the transfer.
+            OSError: the disk is full, or fails.
+        """
+        from atomhttp._pipeline.download import download  # with hashlib and json, 10 ms of every start
+
+        return run_awaitable(download(_SyncHands(self), self.get_uri, url, path, resume, checksum, {**options}))
+
+    def upload(
+        self,
+        url: URL,
+        path: AnyPath,
+        *,
+        method: str | None = None,
+        field: str | None = None,
+        **options: Unpack[UploadOptions],
+    ) -> Response[Any]:
+        """Uploads a file: as the content of a PUT, or as a field of a multipart form that is POSTed.
+
+        Args:
+            url: as for `put`.
+            path: the file. It is streamed, and its name tells its Content-Type.
+            method: instead of PUT or POST.
+            field: the name of the form's field; None: no form.
+            options: those of `put`.
+
+        Raises:
+            AtomHTTPStatusError: the status was not 2xx, unless `validate_status`, the call's or the client's, says
+                which are good.
+            AtomHTTPOptionError: there is no such file, or it cannot be read.
+            AtomHTTPError: whatever interrupts the transfer.
+        """
+        return self.request(upload_config(self, url, path, method, field, {**options}))
 
     # Together
 
@@ -181,11 +257,35 @@ class SyncAtomHTTP(ClientBase, SyncVerbs):
     ) -> None:
         self.close()
 
-    async def __aenter__(self) -> NoReturn:
-        raise TypeError("SyncAtomHTTP is synchronous: use 'with', or AtomHTTP with 'async with'")
+    if not TYPE_CHECKING:  # to a type checker there is no such `with` either
 
-    async def __aexit__(self, *exc_info: object) -> None:
-        """Never reached; `async with` looks for it before it enters."""
+        async def __aenter__(self):
+            raise TypeError("SyncAtomHTTP is synchronous: use 'with', or AtomHTTP with 'async with'")
+
+        async def __aexit__(self, *exc_info):
+            """Never reached; `async with` looks for it before it enters."""
+
+
+class _SyncHands:
+    """What a download needs to have done, by the calling thread: its coroutine never has to wait."""
+
+    def __init__(self, client: SyncAtomHTTP) -> None:
+        self._client = client
+
+    async def fetch(self, url: Any, options: Mapping[str, Any]) -> Response[Any]:
+        return self._client.get(url, **options)
+
+    async def read(self, stream: SyncResponseStream, most: int) -> list[bytes]:
+        return self._client._run(lambda unit: stream.read_available(unit, most))
+
+    async def close(self, stream: SyncResponseStream) -> None:
+        stream.close()
+
+    async def work(self, function: Callable[..., T], *arguments: Any) -> T:
+        return function(*arguments)
+
+    async def sleep(self, seconds: float) -> None:
+        self._client._run(lambda unit: unit.sleep(seconds))
 
 
 def _drop_nothing(reactor: Any) -> None:

@@ -20,6 +20,7 @@ ERRORS = sorted(set(CLASSES), key=lambda each: each.__name__)
 WARNINGS = [each for each in vars(errors).values() if inspect.isclass(each) and issubclass(each, AtomHTTPWarning)]
 NEEDED: dict[type, dict[str, Any]] = {
     errors.AtomHTTPLimitError: {"limit": 5, "size": 6},
+    errors.AtomHTTPChecksumError: {"expected": "0" * 64, "actual": "1" * 64},
     errors.AtomHTTPTimeoutError: {
         "phase": "connect",
         "limit": 5.0,

@@ -50,6 +50,14 @@ class Meter:
         takes_event = required_positionals(callback, 2) == 1
         self._speed = Speedometer(driver.now()) if takes_event else None
 
+    def skip(self, count: int) -> None:
+        """So many bytes had passed before: those to come are counted from there, and are that many more in all."""
+        self._loaded = count
+        if self._total:
+            self._total += count
+        if self._speed is not None:
+            self._speed = Speedometer(self.driver.now(), count)
+
     async def add(self, count: int) -> None:
         """So many bytes more have passed."""
         while count > 0:

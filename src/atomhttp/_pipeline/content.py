@@ -126,6 +126,19 @@ class ContentReader:
             self.close()
             raise too_large(limit, self._announced or 0)
 
+    def skip(self, count: int) -> None:
+        """The caller has the first `count` bytes already, and this is the rest: they count, for progress and limit.
+
+        Raises:
+            AtomHTTPLimitError: with them it is too much.
+        """
+        self._size = count
+        if self._meter is not None:
+            self._meter.skip(count)
+        if 0 <= self._limit < count + (self._announced or 0):
+            self.close()
+            raise too_large(self._limit, count + (self._announced or 0))
+
     async def read(self, driver: Any) -> bytes:
         """The next piece; b"" at the end.
 

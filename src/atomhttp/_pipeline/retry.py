@@ -10,9 +10,9 @@ from __future__ import annotations
 import logging
 import ssl
 import time
-from datetime import UTC
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from atomhttp._model.http_date import parse_http_date
 from atomhttp._model.request import Request
 from atomhttp._model.retry_config import RetryPolicy
 from atomhttp._pipeline.attempt import Attempt
@@ -206,21 +206,9 @@ def read_retry_after(response: Response[Any]) -> float:
     field = response.headers.get("retry-after", "").strip()
     if field.isascii() and field.isdigit():
         return float(field)
-    then = _read_date(field)
+    then = parse_http_date(field)
     if then is None:
         return 0.0
     # By the server's own clock where it tells: ours may be wrong.
-    now = _read_date(response.headers.get("date", ""))
+    now = parse_http_date(response.headers.get("date", ""))
     return max(0.0, then - (time.time() if now is None else now))
-
-
-def _read_date(field: str) -> float | None:
-    try:
-        from email.utils import parsedate_to_datetime  # 7 ms of every start
-
-        date = parsedate_to_datetime(field)
-        # Every date in HTTP is in UTC; asctime's form does not say so (RFC 9110 section 5.6.7).
-        return (date if date.tzinfo is not None else date.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, TypeError, OverflowError, IndexError):
-        # Not a date: the field says nothing.
-        return None

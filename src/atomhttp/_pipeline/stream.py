@@ -82,6 +82,25 @@ class _Stream:
         """A piece that is there already, b"" when none is: most pieces of a fast peer need nobody to wait."""
         return b"" if self._ended or self._has_rest else self._reader.take()
 
+    def skip(self, count: int) -> None:
+        """Counts from `count` on: so much of the content was had before.
+
+        Raises:
+            AtomHTTPLimitError: with it, it is more than `maxContentLength`.
+        """
+        self._reader.skip(count)
+
+    async def read_available(self, driver: Any, most: int) -> list[bytes]:
+        """What has come in, in pieces, waiting for the first one only; none at the end. Hardly more than `most`."""
+        pieces: list[bytes] = []
+        size = 0
+        piece = self._take_now() or await self._read_piece(driver)
+        while piece:
+            pieces.append(piece)
+            size += len(piece)
+            piece = self._take_now() if size < most else b""
+        return pieces
+
     async def _read_piece(self, driver: Any) -> bytes:
         return self._take(-1) if await self._fill(driver) else b""
 
@@ -249,7 +268,9 @@ class SyncResponseStream(_Stream):
     def iter_bytes(self, size: int | None = None) -> Iterator[bytes]:
         """Pieces of exactly `size` bytes (the last may be shorter), or as they arrive."""
         self._begin()
-        read = self._read_piece if size is None else lambda driver: self._read_exactly(driver, size)
+        read: Callable[[Any], Coroutine[Any, Any, bytes]] = (
+            self._read_piece if size is None else lambda driver: self._read_exactly(driver, size)
+        )
         while not self._ended or self._has_rest:
             piece = self._run(read)
             if piece:
