@@ -586,3 +586,31 @@ async def test_a_refused_status_comes_when_all_is_over(virtual_clock: VirtualClo
         await retried([503], EXACT, validateStatus=True)
     assert [each.wait for each in caught.value.attempts] == pytest.approx([0, 0.3, 0.6, 1.2])
     assert [each.number for each in caught.value.response.attempts] == [1, 2, 3, 4]
+
+
+# What an attempt is not told of those before it
+
+
+def answer_from(statuses: Iterator[int]) -> Answer:
+    return Answer(status=next(statuses, 200))
+
+
+async def test_the_timings_of_an_attempt_hold_neither_the_wait_nor_what_came_before(
+    virtual_clock: VirtualClockLoop,
+) -> None:
+    statuses = iter((503,))
+    with Origin(routes={"/flaky": lambda _: answer_from(statuses)}) as origin:
+        async with AtomHTTP(baseURL=origin.url, timeout=None) as client:
+            response = await client.get("/flaky", retryConfig={"backoff_factor": 3, "jitter": False})
+    assert response.attempts[1].wait == pytest.approx(3, abs=0.1)
+    assert response.timings.send < 1
+    assert response.timings.total < 1
+
+
+async def test_an_idle_connection_is_judged_by_the_time_of_the_attempt(virtual_clock: VirtualClockLoop) -> None:
+    statuses = iter((503,))
+    with Origin(routes={"/flaky": lambda _: answer_from(statuses)}) as origin:
+        async with AtomHTTP(baseURL=origin.url, timeout=None, keepAliveTimeout=2) as client:
+            await client.get("/flaky", retryConfig={"backoff_factor": 10, "jitter": False})
+        # 10 s have passed: the first connection was not to be used again.
+        assert [request.connection for request in origin.requests] == [0, 1]

@@ -78,6 +78,10 @@ class Exchange:
             # Not on the request that was given to the policies: auth makes others of it.
             request.fresh, self.fresh = True, False
         began = self._driver.now()
+        if self._attempts:
+            # Neither what was waited for nor what was sent before is part of this one: its timings begin here, and what
+            # has expired meanwhile has.
+            request.started = began
         try:
             raw = await self._adapter.send(request)
         except AtomHTTPError as error:

@@ -63,9 +63,9 @@ async def retry(
     policy = request.outline.retry
     if policy is None:
         return await send(request)
-    retries = 0
+    retries, started = 0, request.started
     while True:
-        outcome = await _attempt(send if tried is None else tried, driver, request, policy)
+        outcome = await _attempt(send if tried is None else tried, driver, request, policy, started)
         tried = None
         try:
             wait = await _find_wait(outcome, request, policy, retries, exchange, driver)
@@ -95,7 +95,9 @@ async def retry(
         exchange.wait = wait
 
 
-async def _attempt(send: Send, driver: Any, request: Request, policy: RetryPolicy) -> Response[Any] | AtomHTTPError:
+async def _attempt(
+    send: Send, driver: Any, request: Request, policy: RetryPolicy, started: float
+) -> Response[Any] | AtomHTTPError:
     deadline, limit = request.deadline, policy.attempt_timeout
     if limit is not None:
         due = driver.now() + limit
@@ -107,7 +109,7 @@ async def _attempt(send: Send, driver: Any, request: Request, policy: RetryPolic
             # A function of the caller's has failed (auth, a body), and not this request.
             raise
         if isinstance(error, AtomHTTPTimeoutError) and request.deadline != deadline:
-            _blame_attempt(error, request, deadline, driver.now(), limit)
+            _blame_attempt(error, request, deadline, driver.now(), limit, started)
         return error
     finally:
         request.deadline = deadline
@@ -120,14 +122,19 @@ async def _attempt(send: Send, driver: Any, request: Request, policy: RetryPolic
 
 
 def _blame_attempt(
-    error: AtomHTTPTimeoutError, request: Request, deadline: float | None, now: float, limit: float | None
+    error: AtomHTTPTimeoutError,
+    request: Request,
+    deadline: float | None,
+    now: float,
+    limit: float | None,
+    started: float,
 ) -> None:
     """Has `error` name `attempt_timeout`, unless it is about the limit of a phase."""
     if limit is None or request.deadline is None or now < request.deadline:
         return
     total = request.outline.timeout.total
-    started = request.started if deadline is None or total is None else deadline - total
-    error.limit, error.elapsed = limit, now - started
+    began = started if deadline is None or total is None else deadline - total
+    error.limit, error.elapsed = limit, now - began
     error.message = (
         f"timeout of {limit:g} s exceeded (attempt_timeout) after {error.elapsed:.3f} s in phase {error.phase!r}: "
         f"{error.url}"
