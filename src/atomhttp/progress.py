@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections import deque
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
+from atomhttp._redact import quote_peer
 from atomhttp.errors import AtomHTTPOptionError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+    from atomhttp._bars.screen import Row
 
 # A rate is that of the last five seconds, in so many samples. By time and not, as axios has it, by the number of
 # events: a fast transfer reports hundreds a second.
 _SPACING: Final = 0.25
 _SAMPLES: Final = 20
-
-# Seconds between two redraws of a bar.
-_REDRAW: Final = 0.1
-_WIDEST: Final = 40
-_NARROWEST: Final = 5
-# Columns kept for the numbers, as in `999.9 MB/999.9 MB  999.9 MB/s  99:59:59`: a bar must not change its length.
-_NUMBERS: Final = 39
-# What is longer than this is no forecast.
-_LONGEST: Final = 100 * 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +72,27 @@ class Speedometer:
 class ProgressBar:
     """A progress bar that is a ready callback, for `on_upload_progress` and `on_download_progress`.
 
-    One line with percentage, sizes, rate and the time that is left (size and rate when the total is unknown). It is
-    for one transfer at a time and, when that has ended, for the next one.
+    One line with percentage, sizes, rate and the time that is left (size and rate when the total is unknown). A bar is
+    for one transfer at a time and, when that has ended, for the next one. Bars of several transfers, in tasks or in
+    threads, stand below each other as long as one of them is under way; what has ended stands above them.
+
+    It is drawn in rich's colours where `rich` is installed, and plain where it is not. On a terminal that cannot move
+    its cursor (`TERM=dumb`) each transfer gets its line when it has ended. On anything but a terminal nothing is
+    written. An output that fails ends no transfer: the bar is not drawn any more.
+
+    Rate and time left count from the first call on, as a transfer that is continued does not begin with 0.
 
     Args:
-        description: stands in front of the bar.
-        file: the terminal to draw on; `sys.stderr` by default. On anything but a terminal nothing is written.
+        description: stands in front of the bar; what is not printable in it is shown as a blank.
+        file: the terminal to draw on; `sys.stderr` by default, the one there is when a transfer begins.
 
     Raises:
         AtomHTTPOptionError: ERR_BAD_OPTION_VALUE.
     """
+
+    # Where a constructor failed, or a copy was made, there is no transfer.
+    _loaded: int | None = None
+    _row: Row | None = None
 
     def __init__(self, description: str = "", file: TextIO | None = None) -> None:
         if not isinstance(description, str):
@@ -98,142 +106,62 @@ class ProgressBar:
         # A line break would make two lines of it, and an escape sequence anything.
         self._label = "".join(char if char.isprintable() else " " for char in description).strip()
         self._file = file
-        self._speed: Speedometer | None = None
-        self._loaded = self._total = 0
-        self._shown = False
-        self._drawn: int | None = None
-        self._redraw_at = 0.0
-        self._width = 0
 
     def __call__(self, loaded: int, total: int) -> None:
         """So many bytes of so many (0: unknown) have passed. A count that falls begins a new transfer."""
         now = monotonic()
-        if self._speed is None or loaded < self._loaded or total != self._total:
-            self._begin(now, loaded, total)
+        if self._loaded is None or loaded < self._loaded:
+            self._begin(now, loaded)
         self._loaded = loaded
-        last = 0 < total <= loaded
-        if last or now >= self._redraw_at:
-            self._draw(now)
-        if last:
-            self.finish()
+        has_ended = 0 < total <= loaded
+        row = self._row
+        if row is not None:
+            row.counts = (loaded, total)
+            if now >= row.redraw_at and not has_ended:
+                row.tell(now)
+        if has_ended:
+            self._end(now)
+
+    def __repr__(self) -> str:
+        return f"<ProgressBar {quote_peer(self._label)}>" if self._label else "<ProgressBar>"
 
     def finish(self) -> None:
         """Ends the line of a transfer that is over, or given up. Nothing happens when there is none.
 
         A transfer of unknown size does not tell its end by its count. The client calls this by itself when the bar
-        itself is the callback; call it when the bar is called by a function of yours.
+        itself is the callback; when the bar is called by a function of yours, call it, or use the bar in a `with`
+        statement, which does.
         """
-        if self._speed is None:
-            return
-        if self._drawn != self._loaded:
-            self._draw(monotonic())
-        self._speed = None
-        if self._shown:
-            self._write("\n")
+        self._end(monotonic())
 
-    def _begin(self, now: float, loaded: int, total: int) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         self.finish()
-        self._speed = Speedometer(now, loaded)
-        self._total = total
-        self._drawn = None
-        self._redraw_at = now
-        self._width = 0
-        # Under pythonw there is no stderr.
-        out: TextIO | None = self._out
-        self._shown = out is not None and out.isatty()
 
-    # Drawing
+    def __del__(self) -> None:
+        row = self._row
+        if row is not None and not row.is_over:
+            self._end(monotonic())
 
-    @property
-    def _out(self) -> Any:
-        # Looked up each time: programs replace sys.stderr, and a bar that holds no file can be copied and pickled.
-        return sys.stderr if self._file is None else self._file
+    def __getstate__(self) -> dict[str, Any]:
+        # The line of a transfer belongs to one bar.
+        return {name: value for name, value in vars(self).items() if name not in ("_loaded", "_row")}
 
-    def _draw(self, now: float) -> None:
-        self._redraw_at = now + _REDRAW
-        self._drawn = self._loaded
-        if self._shown:
-            # The last column stays empty: some terminals go to the next line when it is written.
-            columns = _columns(self._out) - 1
-            line, width = self._line(now, columns)
-            # Blanks over what was there before, as not every terminal can erase.
-            self._write("\r" + line + " " * (min(self._width, columns) - width))
-            self._width = width
+    def _begin(self, now: float, loaded: int) -> None:
+        self._end(now)
+        # Most programs that are told of progress draw no bar.
+        from atomhttp._bars.screen import Row, is_terminal
 
-    def _write(self, text: str) -> None:
-        out = self._out
-        # A name that the terminal has no characters for must not end the transfer.
-        encoding = getattr(out, "encoding", None) or "utf-8"
-        out.write(text.encode(encoding, "replace").decode(encoding))
-        out.flush()
+        file = sys.stderr if self._file is None else self._file
+        if is_terminal(file):
+            self._row = Row(self._label, file, Speedometer(now, loaded).measure)
 
-    def _line(self, now: float, columns: int) -> tuple[str, int]:
-        """The line and how many columns it takes, at most `columns`."""
-        assert self._speed is not None
-        rate = self._speed.measure(now, self._loaded)
-        speed = f"  {_size(rate)}/s" if rate is not None else ""
-        if not self._total:
-            head, tail = "", _size(self._loaded) + speed
-        else:
-            # Rounded down: 100% is the end.
-            head = f"{min(100, self._loaded * 100 // self._total):3d}%"
-            left = f"  {_clock((self._total - self._loaded) / rate)}" if rate and self._loaded < self._total else ""
-            tail = f"{_size(self._loaded)}/{_size(self._total)}{speed}{left}"
-        room = columns - len(head) - 3 - (max(len(tail), _NUMBERS) if head else len(tail))
-        label, taken = _cut(self._label, room - _NARROWEST - 2 if head else room)
-        bar = self._bar(room - taken) if head else ""
-        parts = [part for part in (label, head, bar, tail) if part]
-        width = taken + len(head) + len(bar) + len(tail) + len(parts) - 1
-        # Where there is no room even for the numbers there is no label, and a character is a column.
-        return " ".join(parts)[: max(0, columns)], min(width, max(0, columns))
-
-    def _bar(self, columns: int) -> str:
-        room = min(columns - 2, _WIDEST)
-        if room < _NARROWEST:
-            return ""
-        full = min(room, self._loaded * room // self._total)
-        return f"[{'#' * full}{'-' * (room - full)}]"
-
-
-def _columns(out: Any) -> int:
-    try:
-        # 0 from terminals that do not know, such as some consoles of CI systems.
-        return os.get_terminal_size(out.fileno()).columns or 80
-    except (AttributeError, OSError, ValueError):
-        # Expected: a terminal that is not the system's, such as that of a notebook.
-        return 80
-
-
-def _cut(text: str, columns: int) -> tuple[str, int]:
-    """As much of `text` as fits, and how many columns it takes: East Asian characters take two, accents none."""
-    if text.isascii():
-        kept = text[: max(0, columns)]
-        return kept, len(kept)
-    from unicodedata import combining, east_asian_width
-
-    taken = 0
-    for index, char in enumerate(text):
-        wide = 0 if combining(char) else 2 if east_asian_width(char) in "FW" else 1
-        if taken + wide > columns:
-            return text[:index], taken
-        taken += wide
-    return text, taken
-
-
-def _size(count: float) -> str:
-    if count < 999.5:
-        return f"{count:.0f} B"
-    for unit in ("kB", "MB", "GB", "TB"):
-        count /= 1000
-        if count < 999.95:
-            return f"{count:.1f} {unit}"
-    return f"{count / 1000:.1f} PB"
-
-
-def _clock(seconds: float) -> str:
-    if seconds >= _LONGEST:
-        return "-:--"
-    # Rounded up: 0:00 is the end.
-    minutes, rest = divmod(int(-(-seconds // 1)), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+    def _end(self, now: float) -> None:
+        row, self._row, self._loaded = self._row, None, None
+        if row is not None:
+            row.has_ended = True
+            row.tell(now)

@@ -33,7 +33,7 @@ def test_a_module_imports_alone(module: str) -> None:
 
 # Extras, and what only its own users should pay for. What multidict and msgspec import is not ours to leave out.
 UNWANTED = {
-    *("uvloop", "brotli", "backports.zstd", "socksio", "pydantic", "attrs", "trio", "rich", "pytest"),
+    *("uvloop", "brotli", "backports.zstd", "socksio", "pydantic", "attrs", "trio", "rich", "pytest", "atomhttp._bars"),
     *(
         "publicsuffixlist",
         "pickle",
