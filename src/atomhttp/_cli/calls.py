@@ -1,0 +1,93 @@
+"""One request, and what is shown of its answer."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Final
+
+from atomhttp._cli.exit_codes import ExitCode, exit_code_of_status
+from atomhttp._cli.jobs import Call, Display
+from atomhttp._cli.render import pass_content, show_content, store_content
+from atomhttp._cli.terminal import Paint, has_colors, say, write_text
+from atomhttp._pipeline.response import Response
+from atomhttp.errors import AtomHTTPError
+from atomhttp.sync import SyncAtomHTTP
+
+# Their answer is its head.
+_ABOUT_THE_HEAD: Final = ("HEAD", "OPTIONS")
+
+
+def run_call(call: Call) -> ExitCode:
+    """Sends it and shows what comes.
+
+    Raises:
+        AtomHTTPError: whatever went wrong; also a status of 400 or more, once it has been shown, if that is a failure.
+        OSError: the content cannot be written.
+    """
+    with SyncAtomHTTP() as client:
+        try:
+            response = client.request(call.method, call.url, response_type="stream", **call.options)
+        except AtomHTTPError as error:
+            show_attempt(error, call.display)
+            raise
+        with response:
+            show_heads(response, call.display)
+            deliver(response, call.output, call.fail, call.display)
+            show_phases(response, call.display)
+            if call.fail:
+                response.raise_for_status()
+    return ExitCode.OK
+
+
+def deliver(response: Response[Any], output: str | None, fail: bool, display: Display) -> None:
+    """Writes the content where it belongs: to the file, unless it is no more than the news of a failure."""
+    on_terminal = not display.raw and (sys.stdout.isatty() or display.color == "always")
+    paint = Paint(on_terminal and has_colors(display.color, sys.stdout))
+    if response.request.method in _ABOUT_THE_HEAD:
+        _show_head(response, paint, display.raw)
+    if output is not None and not (fail and exit_code_of_status(response.status)):
+        store_content(response, output)
+    elif on_terminal:
+        show_content(response, paint)
+    else:
+        pass_content(response)
+
+
+def _show_head(response: Response[Any], paint: Paint, raw: bool) -> None:
+    from atomhttp._cli.heads import show_response
+
+    lines = [*show_response(response, paint, "", redacted=not raw), ""]
+    write_text("\n".join([*lines, ""] if response.request.method != "HEAD" else lines), sys.stdout)
+    sys.stdout.flush()
+
+
+# To standard error
+
+
+def show_heads(response: Response[Any], display: Display) -> None:
+    """With --verbose: what was sent and received."""
+    if display.verbose:
+        from atomhttp._cli.heads import show_exchange
+
+        say("\n".join(show_exchange(response, _paint(display))))
+
+
+def show_attempt(error: AtomHTTPError, display: Display) -> None:
+    """With --verbose: what was sent, where nothing came back."""
+    if display.verbose and error.request is not None:
+        from atomhttp._cli.heads import show_attempts, show_request
+
+        paint = _paint(display)
+        say("\n".join([*show_request(error.request, paint), *show_attempts(error, paint)]))
+
+
+def show_phases(response: Response[Any], display: Display) -> None:
+    """With --timings: how long each phase took."""
+    if display.timings:
+        from atomhttp._cli.waterfall import show_timings
+
+        say("\n".join(show_timings(response.timings, _paint(display), sys.stderr.encoding)))
+
+
+def _paint(display: Display) -> Paint:
+    return Paint(has_colors(display.color, sys.stderr))
