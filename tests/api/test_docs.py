@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from itertools import chain, repeat
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
 
 import pytest
 
@@ -26,11 +27,23 @@ from atomhttp import AtomHTTP, SyncAtomHTTP, errors
 from support.async_tests import loop_factory
 from support.origin import Answer, Origin, Received, pattern
 from support.seed_origin import TITLES, answer, parts
+from support.tutorial import serve_tutorial
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-OTHERS = [ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", ROOT / "examples" / "README.md"]
+DOCS = ROOT / "docs"
+# Pages of their own kind: the site's first one is made of README.md, the reference of docstrings.
+GENERATED = [DOCS / "index.md", *(DOCS / "reference").glob("*.md")]
+PAGES = [ROOT / "README.md", *sorted(page for page in DOCS.rglob("*.md") if page not in GENERATED)]
+OTHERS = [
+    *(ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", ROOT / "examples" / "README.md"),
+    *(DOCS / "reference").glob("*.md"),
+]
+GUIDES = [page for page in PAGES if page.parent == DOCS]
 API, CDN, SOCKET = "https://api.example.com", "https://cdn.example.net", "/var/run/docker.sock"
+# The one place that is really there: the first thing a reader types has to work.
+HTTPBIN = "https://httpbin.org"
+# The server that comes with the tutorial.
+TUTORIAL = "http://localhost:8000"
 OUTSIDE = re.compile(r"https?://(?!127\.0\.0\.1:)[\w.-]+")
 BLOCK = re.compile(
     r"(?:^<!-- not run: (?P<reason>.*?) -->\n)?^```python\n(?P<code>.*?)^```$(?:\n\n^```text\n(?P<output>.*?)^```$)?",
@@ -74,6 +87,7 @@ class Api:
         # Short: a path of more than 107 bytes is no address.
         self.socket = self.folder / "s"
         enter(Origin(unix=self.socket, routes={"/version": lambda _: answer({"ApiVersion": "1.47"})}))
+        self.tutorial = enter(serve_tutorial())
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -82,12 +96,13 @@ class Api:
     def localize(self, code: str) -> str:
         """`code` with the pages' places replaced by ours."""
         local = code.replace(API, self.api.url).replace(CDN, self.cdn.url).replace(SOCKET, str(self.socket))
+        local = local.replace(HTTPBIN, self.api.url).replace(TUTORIAL, self.tutorial)
         assert not OUTSIDE.findall(local), OUTSIDE.findall(local)
         return local
 
     def generalize(self, output: str) -> str:
         """`output` as the page has it."""
-        return output.replace(self.api.url, API).replace(self.cdn.url, CDN)
+        return output.replace(self.api.url, API).replace(self.cdn.url, CDN).replace(self.tutorial, TUTORIAL)
 
     def _routes(self) -> dict[str, Callable[[Received], Answer]]:
         return {
@@ -104,6 +119,10 @@ class Api:
             "/icon.png": lambda _: Answer(pattern(400), headers=[("Content-Type", "image/png")]),
             "/video.mp4": lambda _: Answer(VIDEO, headers=[("Content-Type", "video/mp4")]),
             "/log": lambda _: Answer(b"started\nstopped\n", chunked=True),
+            "/events": lambda _: Answer(EVENTS, chunked=True),
+            # httpbin's.
+            "/post": show_post,
+            "/status/404": lambda _: Answer(status=404),
             "/slow": self._slow,
             "/flaky": in_turn(503, 503, 200),
             "/report": in_turn(202, 200),
@@ -121,6 +140,7 @@ class Api:
 
 
 VIDEO = pattern(300_000)
+EVENTS = b'{"id": 1, "kind": "login"}\n{"id": 2, "kind": "logout"}\n'
 SESSION = ("session=abc; Path=/; HttpOnly", "theme=dark; Path=/")
 FILES = {"profile.jpg": pattern(2048), "video.mp4": VIDEO}
 
@@ -134,6 +154,11 @@ def users(request: Received) -> Answer:
         return answer({"id": 2, **json.loads(request.body)}, 201)
     assert request.target in ("/users", "/users?born=1815")
     return answer([{"id": 1, "name": "Ada"}])
+
+
+def show_post(request: Received) -> Answer:
+    query = dict(parse_qsl(request.target.partition("?")[2]))
+    return answer({"args": query, "json": json.loads(request.body)})
 
 
 def private(request: Received) -> Answer:
@@ -248,8 +273,11 @@ def synchronous(example: Example) -> Example:
     return example._replace(code=code)
 
 
-# One has examples for both, and is about what differs.
-@pytest.mark.parametrize("page", [page for page in PAGES[1:] if page.name != "concurrency.md"], ids=name_of)
+# They have examples for both, and are about what differs.
+FOR_BOTH = ("concurrency.md", "sync.md", "tutorial.md")
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES[1:] if page.name not in FOR_BOTH], ids=name_of)
 def test_the_examples_do_the_same_synchronously(page: Path, api: Api) -> None:
     with Console(api, page) as console:
         for example in read_examples(page.read_text()):
@@ -258,7 +286,7 @@ def test_the_examples_do_the_same_synchronously(page: Path, api: Api) -> None:
 
 
 def test_files_that_examples_write_are_complete(api: Api) -> None:
-    page = ROOT / "docs" / "responses.md"
+    page = DOCS / "streaming.md"
     with Console(api, page) as console:
         for example in read_examples(page.read_text()):
             console.run(example)
@@ -280,8 +308,8 @@ def test_a_wrong_example_is_seen(api: Api) -> None:
         with pytest.raises(NameError) as failed:
             console.run(Example(9, "nothing", "", None))
         assert failed.traceback[-1].lineno == 8  # counted from 0
-        with pytest.raises(AssertionError, match="httpbin"):
-            console.run(Example(1, "'https://httpbin.org/get'", "", None))
+        with pytest.raises(AssertionError, match=r"example\.org"):
+            console.run(Example(1, "'https://example.org/get'", "", None))
 
 
 def test_examples_are_found_with_their_marks() -> None:
@@ -317,7 +345,7 @@ def test_its_links_lead_somewhere(page: Path) -> None:
 
 
 def test_every_promise_leads_to_a_test_that_is_there() -> None:
-    page = ROOT / "docs" / "protection.md"
+    page = DOCS / "protection.md"
     rows = [
         line for line in page.read_text().splitlines() if re.match(r"\| (?!Promise|-)", line.replace("|---", "| -"))
     ]
@@ -329,21 +357,26 @@ def test_every_promise_leads_to_a_test_that_is_there() -> None:
             assert f"def {name}(" in (page.parent / path).read_text(), f"{path}: {name}"
 
 
-def test_every_page_is_in_the_index_and_has_a_sentence_on_the_synchronous_client() -> None:
-    index = (ROOT / "docs" / "README.md").read_text()
-    for page in PAGES[1:]:
-        assert page.name == "README.md" or f"({page.name})" in index, page.name
+def test_every_page_is_in_a_table_of_the_index() -> None:
+    listed = re.findall(r"^\| \[[^]]+\]\(([^)]+)\) \|", (DOCS / "README.md").read_text(), re.MULTILINE)
+    there = [str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md")]
+    # The index itself is README.md, or on the site index.md.
+    assert sorted([*listed, "README.md", "index.md"]) == sorted(there)
+
+
+def test_every_guide_has_a_sentence_on_the_synchronous_client() -> None:
+    for page in GUIDES:
         assert "`SyncAtomHTTP`" in page.read_text(), page.name
 
 
 def test_the_readme_leads_to_every_page_and_stays_short() -> None:
     content = PAGES[0].read_text()
-    assert len(content.splitlines()) <= 170
-    for page in PAGES[1:]:
+    assert len(content.splitlines()) < 150
+    for page in GUIDES:
         assert f"(docs/{page.name})" in content, page.name
 
 
 def test_the_tree_of_errors_is_the_drawn_one() -> None:
     assert errors.__doc__ is not None
     tree = errors.__doc__.split("```\n")[1]
-    assert f"```text\n{tree}```\n" in (ROOT / "docs" / "errors.md").read_text()
+    assert f"```text\n{tree}```\n" in (DOCS / "errors.md").read_text()
