@@ -22,6 +22,7 @@ SETTINGS: Final = {"intercept": True, "assert_all_called": True, "assert_no_unex
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    """pytest's hook: makes the marker known to `--strict-markers` and `pytest --markers`."""
     config.addinivalue_line(
         "markers",
         f"{MARKER}(*, intercept=True, assert_all_called=True, assert_no_unexpected=True, strict=True, "

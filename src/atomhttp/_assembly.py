@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from atomhttp._adapters.network import HTTPAdapter
-from atomhttp._body.compression import accept_encoding
 from atomhttp._model.config import Defaults
 from atomhttp._net.drivers import aio
 from atomhttp._net.drivers.blocking import BlockingDriver, Units, run_awaitable
 from atomhttp._net.drivers.together import check_callback, close_coroutines, collect_tasks, refusal
 from atomhttp._net.pool import PoolStats, closed_error
-from atomhttp._version import __version__
+from atomhttp._pipeline.built_in import built_in_headers
 
 __all__ = [
     "BlockingDriver",
@@ -30,15 +29,6 @@ __all__ = [
 
 running_driver = aio.current
 run_all = aio.run_all
-
-
-def built_in_headers() -> dict[str, str]:
-    """What every request says of its client unless told otherwise."""
-    return {
-        "Accept": "application/json, text/plain, */*",
-        "User-Agent": f"atomhttp/{__version__}",
-        "Accept-Encoding": accept_encoding(),
-    }
 
 
 def build_adapter(defaults: Defaults) -> HTTPAdapter:

@@ -110,4 +110,6 @@ class DeferredVerbs:
         method: str | None = None,
         field: str | None = None,
         **options: Unpack[UploadOptions],
-    ) -> Deferred[Response[Any]]: ...
+    ) -> Deferred[Response[Any]]:
+        """See `SyncAtomHTTP.upload`. The file is looked for when the call is sent."""
+        raise NotImplementedError

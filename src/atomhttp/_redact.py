@@ -6,7 +6,7 @@ One list of names decides, for header fields, query parameters and options alike
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from atomhttp._lazy_pattern import lazy_pattern
@@ -79,16 +79,31 @@ def redact_url(url: str) -> str:
     return _mask_query(_USERINFO.sub("", url.partition("#")[0]))
 
 
-def show_url(url: str) -> str:
+def show_url(url: str, most: int = 500) -> str:
     """`redact_url`, cut: a server may have chosen the URL."""
     shown = redact_url(url)
-    return shown if len(shown) <= 500 else f"{shown[:500]}…"
+    return shown if len(shown) <= most else f"{shown[:most]}…"
 
 
-def quote_peer(text: str) -> str:
+def quote_peer(text: str, most: int = 100) -> str:
     """What a peer said, for a message: nothing that a terminal or a log would obey, and not much."""
-    shown = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text[:100])
-    return shown if len(text) <= 100 else f"{shown}…"
+    shown = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text[:most])
+    return shown if len(text) <= most else f"{shown}…"
+
+
+def show_value(value: object, most: int = 100) -> str:
+    """The repr of `value` as a part of another one: cut, and on one line."""
+    return quote_peer(repr(value), most)
+
+
+def show_some(items: Sequence[str], most: int = 300) -> str:
+    """`items` with commas between them, as many as there is room for, and how many are left out."""
+    size = 0
+    for index, item in enumerate(items):
+        size += len(item) + 2
+        if index and size > most:
+            return ", ".join([*items[:index], f"… {len(items) - index} more"])
+    return ", ".join(items)
 
 
 def _mask_query(text: str) -> str:

@@ -20,6 +20,7 @@ from atomhttp._assembly import (
     run_all,
     running_driver,
 )
+from atomhttp._model.abort import AbortSignal
 from atomhttp._model.config import Defaults, RequestConfig, given_options, merge_option
 from atomhttp._model.cookies import CookieJar
 from atomhttp._model.headers import Headers
@@ -478,8 +479,9 @@ class _AsyncHands:
     async def work(self, function: Callable[..., T], *arguments: Any) -> T:
         return await self._driver.run_blocking(function, *arguments)  # type: ignore[no-any-return]  # what it returned
 
-    async def sleep(self, seconds: float) -> None:
-        await self._driver.sleep(seconds)
+    async def sleep(self, seconds: float, signal: AbortSignal | None) -> None:
+        sleeping = self._driver.sleep(seconds)
+        await (sleeping if signal is None else self._driver.abortable(sleeping, signal))
 
 
 async def _give_up(result: Any) -> None:

@@ -12,19 +12,25 @@ import os
 from collections.abc import AsyncIterable, AsyncIterator, Collection, Iterable, Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import IO, Any, Final, Literal, TypeAlias
+from typing import IO, TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from atomhttp._lazy_pattern import lazy_pattern
 from atomhttp._model.form_serializer import urlencode, walk_form
 from atomhttp._model.params import read_pairs
 from atomhttp._model.walker import MAX_DEPTH, describe_path, kind_of, leaf_text
+from atomhttp._redact import show_some, show_value
 from atomhttp.errors import AtomHTTPOptionError
 
+if TYPE_CHECKING:
+    from datetime import date, time
+    from decimal import Decimal
+    from enum import Enum
+    from uuid import UUID
+
 Kind: TypeAlias = Literal["text", "bytes", "path", "file", "stream"]
-FormValue: TypeAlias = (
-    "str | int | float | bytes | bytearray | memoryview | os.PathLike[str] | IO[bytes] | AsyncIterable[bytes]"
-    " | Iterable[bytes]"
-)
+FormText: TypeAlias = "str | int | float | Decimal | date | time | UUID | Enum"
+FormContent: TypeAlias = "bytes | bytearray | memoryview | os.PathLike[str] | IO[bytes] | AsyncIterable[bytes]"
+FormValue: TypeAlias = "FormText | FormContent | Iterable[bytes]"
 FormInput: TypeAlias = "Mapping[str, Any] | Iterable[tuple[str, Any]] | FormData"
 
 # What browsers call content without a name of its own: without one, a server takes it for a text field.
@@ -77,7 +83,7 @@ class FormPart:
     __hash__ = None  # type: ignore[assignment]  # the way to say that it has none, as equality is by value
 
     def __repr__(self) -> str:
-        return f"<FormPart {self.name!r}: {self.kind}>"
+        return f"<FormPart {show_value(self.name)}: {self.kind}>"
 
 
 class FormData:
@@ -102,7 +108,8 @@ class FormData:
         if isinstance(data, FormData):
             self._parts += data._parts
         elif data is not None:
-            for name, value in data.items() if isinstance(data, Mapping) else read_pairs(data, "form"):
+            given: Any = data
+            for name, value in given.items() if isinstance(given, Mapping) else read_pairs(given, "form"):
                 self._append_given(name, value)
 
     def _append_given(self, name: str, value: Any) -> None:
@@ -233,7 +240,7 @@ class FormData:
 
     def __repr__(self) -> str:
         # Names and kinds: what users type into forms is nobody else's business.
-        shown = ", ".join(f"{part.name!r}: {part.kind}" for part in self._parts)
+        shown = show_some([f"{show_value(part.name)}: {part.kind}" for part in self._parts])
         return f"<FormData {shown}>" if shown else "<FormData>"
 
     # Other forms of it

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, overload
 
 from atomhttp._assembly import BlockingDriver, Units, check_callback, run_awaitable
 from atomhttp._deferred import Defer, Deferred, run_deferred
+from atomhttp._model.abort import AbortSignal
 from atomhttp._pipeline.content import ContentReader
 from atomhttp._pipeline.dispatch import dispatch
 from atomhttp._pipeline.response import Response
@@ -284,8 +285,11 @@ class _SyncHands:
     async def work(self, function: Callable[..., T], *arguments: Any) -> T:
         return function(*arguments)
 
-    async def sleep(self, seconds: float) -> None:
-        self._client._run(lambda unit: unit.sleep(seconds))
+    async def sleep(self, seconds: float, signal: AbortSignal | None) -> None:
+        if signal is None:
+            self._client._run(lambda unit: unit.sleep(seconds))
+        else:
+            self._client._run(lambda unit: unit.abortable(unit.sleep(seconds), signal))
 
 
 def _drop_nothing(reactor: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any, get_overloads
 
 import pytest
 
-from atomhttp import _verbs
+from atomhttp import _deferred_verbs, _verbs
 from atomhttp._model.options import CALL_OPTIONS, CLIENT_OPTIONS, OPTIONS
 
 NAMED = {
@@ -37,7 +37,7 @@ def test_a_verb_takes_each_option_of_calls_once(verb):
     assert named | keys(options) | {"method", "response_type"} == set(CALL_OPTIONS) | {"config"}
 
 
-@pytest.mark.parametrize("verbs", [_verbs.AsyncVerbs, _verbs.SyncVerbs])
+@pytest.mark.parametrize("verbs", [_verbs.AsyncVerbs, _verbs.SyncVerbs, _deferred_verbs.DeferredVerbs])
 @pytest.mark.parametrize("verb", NAMED)
 def test_every_overload_of_a_verb_has_its_parameters_and_options(verbs, verb):
     named, options = NAMED[verb]

@@ -20,6 +20,7 @@ ABOVE_THE_LOOPS = frozenset(
         "test_auth",
         "test_cookies",
         "test_digest_auth",
+        "test_download",
         "test_interceptors",
         "test_limits",
         "test_mock_adapter",

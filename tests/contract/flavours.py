@@ -19,7 +19,10 @@ from contract.mocked import mock_of_origins
 from support.async_tests import loop_factory, run_test
 
 FLAVOURS = ("asyncio", "uvloop", "sync", "mock")
-VERBS = ("request", "get", "delete", "head", "options", "post", "put", "patch", "query", "close")
+VERBS = (
+    *("request", "get", "delete", "head", "options", "post", "put", "patch", "query"),
+    *("download", "upload", "close"),
+)
 
 
 class AwaitableClient:

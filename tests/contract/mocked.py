@@ -100,6 +100,7 @@ LEFT_OUT_FILES: Final = {
     "test_asgi_adapter": "brings its own applications",
     "test_all_and_spread": "about what is on the way at once, on how many connections",
     "test_life": "about pools, loops and processes",
+    "test_download": "about connections that break off, and brings its own mock",
     "test_routing": "about sockets, TLS and the pool's keys",
     "test_timeouts": "about the phases of a connection",
     "test_cancellation": "about what is broken off, and the connection it was on",
@@ -239,6 +240,12 @@ LEFT_OUT: Final[dict[str, dict[str, tuple[str, ...]]]] = {
         "test_transformers": (
             "test_the_stream_of_a_call_that_a_response_function_fails_is_closed",
             "test_what_they_raise_passes_through_unwrapped_with_its_own_traceback",
+        ),
+        "test_upload": (
+            "test_a_post_that_may_have_arrived_is_not_sent_twice",
+            "test_a_retry_sends_all_of_it_again",
+            "test_aborted_by_a_callback",
+            "test_an_answer_that_comes_early",
         ),
         "test_xsrf": ("test_sockets_are_told_apart",),
     },

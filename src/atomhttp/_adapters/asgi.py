@@ -433,14 +433,15 @@ class _Exchange:
         return response
 
     async def _read_all(self, content: _Content, response: AdapterResponse) -> bytes:
-        pieces = []
+        pieces: list[bytes] = []
         try:
             while piece := await content.read(self.call.driver):
                 pieces.append(piece)
         except BaseException as error:
-            if hasattr(error, "received"):
+            failure: Any = error
+            if hasattr(failure, "received"):
                 # It had begun: what it said so far may explain why it broke off.
-                error.received = AdapterResponse(response.status, response.headers)
+                failure.received = AdapterResponse(response.status, response.headers)
             raise
         return b"".join(pieces)
 
@@ -632,7 +633,11 @@ class _Exchange:
         task = self._task
         if task is not None and not task.done():
             timer = self.host.loop.call_later(GRACE, task.cancel)
-            task.add_done_callback(lambda _: timer.cancel(), context=contextvars.Context())
+
+            def cancel(_: Any) -> None:
+                timer.cancel()
+
+            task.add_done_callback(cancel, context=contextvars.Context())
 
     def _ring(self) -> None:
         with self._lock:
@@ -787,7 +792,7 @@ class _Content:
 
 
 def _read_headers(fields: Iterable[tuple[Any, Any]]) -> Headers:
-    given = []
+    given: list[tuple[bytes, bytes]] = []
     for name, value in fields:
         if not isinstance(name, bytes) or not isinstance(value, bytes):
             raise RuntimeError(f"ASGI: headers: expected pairs of bytes, got {name!r}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABCMeta
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncIterable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 from atomhttp._model.headers import Headers
@@ -22,6 +22,7 @@ class Content(Protocol):
 
     async def read(self, driver: Any, /) -> bytes:
         """The next piece; b"" at the end. `driver` is what waits: `request.driver`, or another one for a stream."""
+        ...
 
     def close(self) -> None:
         """Gives up what has not been read, without awaiting."""
@@ -109,7 +110,8 @@ class Adapter(Protocol):
     """Sends requests. The same object serves asynchronous and synchronous clients if it awaits nothing of asyncio's:
     `request.driver.sleep(seconds)` waits in both."""
 
-    async def send(self, request: Request, /) -> AdapterResponse:
+    # What `async def` makes, told so that a function that hands on another one's coroutine is right too.
+    def send(self, request: Request, /) -> Coroutine[Any, Any, AdapterResponse]:
         """Sends `request`, whole, and brings back the response.
 
         Limits, redirects, retries, cookies and decoding are not its business: what it brings back is raw. It keeps to
@@ -118,6 +120,7 @@ class Adapter(Protocol):
         Raises:
             AtomHTTPError: the request could not be sent, or no response came. Anything else passes through untouched.
         """
+        ...
 
     async def close(self) -> None:
         """Lets go of everything; twice is fine. Called by whoever made the adapter, not by the clients it serves."""

@@ -7,7 +7,7 @@ around it as they always do, because none of them is in an adapter.
 from __future__ import annotations
 
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import contextmanager
 from re import Pattern
 from typing import Any, Final, NoReturn, Self
@@ -23,7 +23,7 @@ from atomhttp._model.headers import Headers
 from atomhttp._model.request import Request
 from atomhttp._net.call import Call
 from atomhttp._net.pool import closed_error
-from atomhttp._redact import redact_url
+from atomhttp._redact import quote_peer, redact_url, show_url
 from atomhttp.errors import AtomHTTPOptionError
 from atomhttp.types import HeadersInput, ParamsInput
 
@@ -111,7 +111,7 @@ class MockCall:
 
     def __repr__(self) -> str:
         outcome = self.status if self.error is None else type(self.error).__name__
-        return f"<MockCall {self.method} {redact_url(self.url)} -> {outcome}>"
+        return f"<MockCall {self.method} {show_url(self.url, 300)} -> {outcome}>"
 
 
 class MockRoute:
@@ -197,7 +197,7 @@ class MockRoute:
 
     def __repr__(self) -> str:
         limit = f" of {self.times}" if self.times is not None else ""
-        return f"<MockRoute {self}; used {len(self.calls)}{limit}>"
+        return f"<MockRoute {quote_peer(str(self), 300)}; used {len(self.calls)}{limit}>"
 
 
 class MockAdapter:
@@ -409,7 +409,7 @@ class MockAdapter:
         self._closed = True
 
     @contextmanager
-    def intercept(self) -> Iterator[Self]:
+    def intercept(self) -> Generator[Self, None, None]:
         """`with adapter.intercept():` has it answer every client of this process that would use the network.
 
         For code that makes its own clients. Clients with another `adapter` are left alone; of several, the innermost
@@ -550,7 +550,8 @@ async def _read_content(request: Request, waiting: Call) -> bytes:
     if isinstance(body, bytes):
         return body
     waiting.enter("write", waiting.timeout.write)
-    length, pieces, size = body.length, [], 0
+    pieces: list[bytes] = []
+    length, size = body.length, 0
     reader = body.open()
     try:
         while piece := await reader.read():
@@ -579,9 +580,10 @@ async def _complete(response: AdapterResponse, call: MockCall, driver: Any) -> N
         response.body = await response.body.read_all(driver)
     except BaseException as error:
         call.error = error
-        if hasattr(error, "received"):
+        failure: Any = error
+        if hasattr(failure, "received"):
             # It had begun: what it said so far may explain why it broke off.
-            error.received = call.response
+            failure.received = call.response
         raise
 
 

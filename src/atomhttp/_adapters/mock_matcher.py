@@ -106,7 +106,7 @@ class Matcher:
         return find_difference(_as_form(expected) if is_form else expected, actual)
 
     def __str__(self) -> str:
-        conditions = []
+        conditions: list[str] = []
         if self._query is not None and not self._url.query:
             conditions.append(f"params={_shown('params', self._query)}")
         if self._headers:
@@ -305,7 +305,8 @@ def find_difference(expected: Any, actual: Any, path: str = "data") -> str:
                 return found
         return "" if len(expected) == len(actual) else f"{path} has {len(actual)} items, expected {len(expected)}"
     if _is_condition(expected):
-        matches = expected.search(str(actual)) if isinstance(expected, re.Pattern) else expected(actual)
+        condition: Any = expected
+        matches = condition.search(str(actual)) if isinstance(condition, re.Pattern) else condition(actual)
     else:
         # JSON's true is no 1.
         matches = expected == actual and (

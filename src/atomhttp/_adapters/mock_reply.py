@@ -311,7 +311,7 @@ class MockContent:
 
     async def read_all(self, driver: Any) -> bytes:
         """All of it."""
-        pieces = []
+        pieces: list[bytes] = []
         while piece := await self.read(driver):
             pieces.append(piece)
         return b"".join(pieces)

@@ -23,7 +23,7 @@ class MockRequest(Request):
         body: the content, whole; b"" when there was none.
     """
 
-    body: bytes
+    body: bytes  # pyright: ignore[reportIncompatibleVariableOverride]  # nobody sets it to a Body
 
     @classmethod
     def of(cls, request: Request, head: bytes, content: bytes) -> MockRequest:

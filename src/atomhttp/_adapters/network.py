@@ -93,6 +93,11 @@ class HTTPAdapter:
         so_far = PoolStats(reused=self._reused)
         return PoolStats(*map(sum, zip(so_far, *(pool.stats for pool in self.pools), strict=True)))
 
+    def __repr__(self) -> str:
+        # Not by `pool_stats`, which closes what belongs to nobody any more.
+        count = sum(pool.stats.open for pool in self.pools)
+        return f"<HTTPAdapter {'closed' if self.closed else f'{count} open'}>"
+
     def _find_route(self, outline: Outline) -> Route:
         """The request's route with what was said to this adapter, where the request says nothing."""
         ways, route = self._ways, outline.route
@@ -103,7 +108,8 @@ class HTTPAdapter:
         if route.cert is None and "cert" in ways and not outline.left_home:
             changes["cert"] = ways["cert"]
         if "dialing" in ways:
-            own, asked = ways["dialing"], route.dialing or Dialing()
+            own = ways["dialing"]
+            asked: Any = route.dialing or Dialing()
             changes["dialing"] = Dialing(
                 *(theirs if theirs is not None else ours for theirs, ours in zip(asked, own, strict=True))
             )

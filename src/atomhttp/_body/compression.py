@@ -74,7 +74,7 @@ def _brotli() -> Any:
     """
     if find_spec("brotli") is None:
         return None
-    import brotli
+    import brotli  # pyright: ignore[reportMissingTypeStubs]  # it has none
 
     return brotli if hasattr(brotli.Decompressor, "can_accept_more_data") else None
 
@@ -107,7 +107,7 @@ def parse_codings(header_value: str) -> list[str]:
 
     "identity" and empty elements are left out; x-gzip is gzip.
     """
-    codings = []
+    codings: list[str] = []
     for element in header_value.lower().split(","):
         coding = element.strip(" \t")
         if coding and coding != "identity":

@@ -219,7 +219,7 @@ def encode_form(form: Any, form_serializer: Mapping[str, Any] | None = None) -> 
 
 def _encode_flat(form: dict[Any, Any]) -> bytes | None:
     """A dict of texts, which most forms are, without the walk; None when it holds anything else."""
-    pieces = []
+    pieces: list[str] = []
     try:
         for name, value in form.items():
             if type(name) is not str or type(value) is not str or not (name.isidentifier() and name.isascii()):

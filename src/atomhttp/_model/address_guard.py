@@ -181,7 +181,7 @@ def _embedded_v4(address: IPv6Address) -> list[IPv4Address]:
         return [IPv4Address(last)]
     if address in _TEREDO:  # the server, and the client with every bit turned over (RFC 4380 section 4)
         return [IPv4Address(bits >> 64 & 0xFFFFFFFF), IPv4Address(last ^ 0xFFFFFFFF)]
-    found = []
+    found: list[IPv4Address] = []
     if address in _SIX_TO_FOUR:
         found.append(IPv4Address(bits >> 80 & 0xFFFFFFFF))
     if bits >> 32 & _ISATAP_MASK == _ISATAP:

@@ -16,7 +16,7 @@ from atomhttp._model.headers import Headers
 from atomhttp._model.options import BY_NAME, CALL_OPTIONS, CLIENT_OPTIONS, Option, check_options, find_option
 from atomhttp._model.params import merge_params
 from atomhttp._model.proxy_choice import ProxyEnvironment, read_environment
-from atomhttp._redact import REDACTED, redact_url, redact_value
+from atomhttp._redact import REDACTED, redact_url, redact_value, show_some, show_value
 from atomhttp.errors import AtomHTTPOptionError, InsecureRequestWarning
 
 # Methods that may have header defaults of their own (axios's `defaults.headers.post`, …).
@@ -108,8 +108,19 @@ class _Options:
         }
 
     def __repr__(self) -> str:
-        shown = ", ".join(f"{name}={value!r}" for name, value in self.to_dict().items())
-        return f"{type(self).__name__}({shown})"
+        # What everybody has is no news: of a call that was sent, all options are set.
+        shown = [
+            f"{name}={show_value(value)}"
+            for name, value in self.to_dict().items()
+            if not _is_default(BY_NAME[name], self.__dict__.get(name))
+        ]
+        return f"{type(self).__name__}({show_some(shown)})"
+
+
+def _is_default(option: Option, value: Any) -> bool:
+    default = option.default
+    # By value only where that is a plain one: what else it is equal to, is said by the caller's own code.
+    return value is default or (type(value) in (bool, int, float, str, tuple) and bool(value == default))
 
 
 class RequestConfig(_Options):
@@ -173,6 +184,24 @@ class RequestConfig(_Options):
     def is_complete(self) -> bool:
         """Whether a client's defaults are in it already, as in `response.config`: they are not applied again."""
         return "_layers" in self.__dict__ or "_complete" in self.__dict__
+
+    def to_curl(self, *, show_secrets: bool = False) -> str:
+        """The call as a command line for curl that sends the same request; nothing is sent or read here.
+
+        For a shell that knows `$'…'`: bash, zsh, ksh, busybox. URL, fields and body are those that the client would
+        send, with `response.config` its cookies and its proxy too; remarks in front of the command say what no command
+        line can. curl follows redirects by rules of its own: to another origin it takes along more fields than we do.
+
+        Args:
+            show_secrets: credentials, tokens, cookies and passwords as they are, not as `[redacted]`.
+
+        Raises:
+            AtomHTTPURLError, AtomHTTPOptionError: as a call with these options would.
+        """
+        # Upwards, and only when somebody asks: what a request is made of lies above the options.
+        from atomhttp._pipeline.curl import render_curl
+
+        return render_curl(self, show_secrets)
 
     def redacted(self) -> RequestConfig:
         """A copy that may leave the process in an error: secrets, bodies and functions are gone."""

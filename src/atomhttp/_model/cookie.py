@@ -9,7 +9,7 @@ from typing import Final, Literal, TypeAlias
 
 from atomhttp._lazy_pattern import lazy_pattern
 from atomhttp._model.checks import bad_value, check_flag
-from atomhttp._redact import REDACTED
+from atomhttp._redact import REDACTED, show_value
 from atomhttp.errors import AtomHTTPOptionError
 
 SameSite: TypeAlias = Literal["Strict", "Lax", "None"]
@@ -81,7 +81,8 @@ class Cookie:
         _check_time("last_used", self.last_used)
 
     def __repr__(self) -> str:
-        shown = [f"name={self.name!r}, value={REDACTED!r}, domain={self.domain!r}, path={self.path!r}"]
+        shown = [f"name={show_value(self.name)}", f"value={REDACTED!r}", f"domain={self.domain!r}"]
+        shown.append(f"path={show_value(self.path)}")
         if self.expires is not None:
             shown.append(f"expires={self.expires!r}")
         shown += [f"{flag}=True" for flag in ("secure", "http_only", "host_only") if getattr(self, flag)]

@@ -111,7 +111,7 @@ def _from_json(where: str, text: str, now: float) -> list[Cookie]:
         raise _malformed(where, 1, f'expected {{"format": "{_JSON_FORMAT}", "cookies": […]}}')
     if document.get("version") != _JSON_VERSION:
         raise _malformed(where, 1, f"version {str(document.get('version'))[:20]} is not known, only {_JSON_VERSION}")
-    cookies = []
+    cookies: list[Cookie] = []
     for number, item in enumerate(items, start=1):
         try:
             cookies.append(_from_item(item, now))
@@ -126,7 +126,7 @@ def _from_item(item: Any, now: float) -> Cookie:
     for key in ("name", "value", "domain"):
         if key not in item:
             raise AtomHTTPOptionError(f"{key} is missing", "ERR_BAD_OPTION_VALUE")
-    times = {"created": now, "last_used": now}
+    times: dict[str, Any] = {"created": now, "last_used": now}
     return Cookie(**(times | {key: item[key] for key in _JSON_KEYS if key in item}))
 
 
@@ -154,7 +154,7 @@ def _netscape_line(cookie: Cookie) -> str:
 
 
 def _from_netscape(where: str, text: str, now: float) -> list[Cookie]:
-    cookies = []
+    cookies: list[Cookie] = []
     for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), start=1):
         if not line.strip() or (line[0] == "#" and not line.startswith(_HTTP_ONLY)):
             continue

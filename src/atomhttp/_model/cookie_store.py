@@ -82,7 +82,7 @@ class CookieStore:
         """What belongs to a request to `target`, in the order in which it is sent; all of it counts as used."""
         path = target.path.partition("?")[0]
         is_secure = target.scheme == "https"
-        found = []
+        found: list[Entry] = []
         host = target.host
         for domain in domains_of(host):
             for entry in self.domains.get(domain, {}).values():

@@ -77,7 +77,8 @@ class CookieJar(Mapping[str, str]):
             with _lock:
                 self._store = cookies._store.copy()
         elif isinstance(cookies, Mapping):
-            for name, value in cookies.items():
+            given: Any = cookies
+            for name, value in given.items():
                 self.set(name, value, url=url)
         elif cookies is not None:
             self._adopt(list(cookies), time())
@@ -104,6 +105,8 @@ class CookieJar(Mapping[str, str]):
     def get(
         self, name: str, default: None = None, *, domain: str | None = None, path: str | None = None
     ) -> str | None: ...
+    @overload
+    def get(self, name: str, default: str, *, domain: str | None = None, path: str | None = None) -> str: ...
     @overload
     def get(self, name: str, default: _T, *, domain: str | None = None, path: str | None = None) -> str | _T: ...
     def get(self, name: str, default: Any = None, *, domain: str | None = None, path: str | None = None) -> Any:
@@ -377,7 +380,7 @@ def _joined(pairs: list[str], room: int) -> str:
     value = "; ".join(pairs)
     if octets(value) <= room:
         return value
-    kept = []
+    kept: list[str] = []
     for pair in pairs:
         size = octets(pair)
         if size <= room:

@@ -33,7 +33,7 @@ class HostTable(Mapping[str, tuple[str, ...]]):
     def __repr__(self) -> str:
         return repr(self._addresses)
 
-    __hash__ = object.__hash__
+    __hash__ = object.__hash__  # pyright: ignore[reportAssignmentType]  # a Mapping has none; this one is never changed
     __eq__ = object.__eq__
 
 

@@ -57,7 +57,8 @@ def walk_form(
         AtomHTTPOptionError: see `Walker.walk` and `check_form_serializer`.
     """
     given = check_form_serializer("formSerializer", serializer) or {}
-    options = WalkOptions(**{**WALK_DEFAULTS, "indexes": indexes, **given})
+    chosen: dict[str, Any] = {**WALK_DEFAULTS, "indexes": indexes, **given}
+    options = WalkOptions(**chosen)
     return Walker(options, convert, "form").walk(_read_entries(data))
 
 
@@ -81,7 +82,7 @@ def urlencode(pairs: Iterable[tuple[str, str | bytes]]) -> str:
     Raises:
         AtomHTTPOptionError: ERR_BAD_OPTION_VALUE: a lone surrogate.
     """
-    pieces = []
+    pieces: list[str] = []
     for name, value in pairs:
         try:
             text = encode_form_bytes(value) if isinstance(value, bytes) else encode_form_component(value)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from multidict import CIMultiDict
 
-from atomhttp._redact import redact_fields
+from atomhttp._redact import redact_fields, show_some, show_value
 from atomhttp.errors import AtomHTTPOptionError
 from atomhttp.types import HeadersInput, HeaderValue
 
@@ -123,7 +123,7 @@ class Headers(MutableMapping[str, str]):
         return plain
 
     def __repr__(self) -> str:
-        return f"Headers({redact_fields(self._fields.items())!r})"
+        return f"Headers([{show_some([show_value(field) for field in redact_fields(self._fields.items())])}])"
 
     # Writing
 
@@ -247,7 +247,7 @@ def _pairs(headers: HeadersInput) -> Iterable[tuple[str, HeaderValue]]:
         gone = [(name, False if name in headers._locked else None) for name in headers._removed]
         return [*gone, *headers._fields.items()]
     if isinstance(headers, Mapping):
-        return headers.items()
+        return headers.items()  # pyright: ignore[reportReturnType]  # what is a Mapping and iterates over pairs is none
     try:
         return [(name, value) for name, value in headers]
     except (TypeError, ValueError):

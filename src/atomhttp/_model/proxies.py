@@ -52,6 +52,7 @@ class Proxy:
 
     @property
     def is_socks(self) -> bool:
+        """Whether it is spoken to by SOCKS, of whatever kind, and not by HTTP."""
         return self.scheme in ("socks5", "socks5h")
 
     def with_authorization(self, value: str | None) -> Proxy:

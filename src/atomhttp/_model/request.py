@@ -11,7 +11,7 @@ from atomhttp._model.outline import FieldBlock, Outline, build_outline
 from atomhttp._model.route import Route
 from atomhttp._model.timeout import Timeout
 from atomhttp._model.url import Target, parse_url
-from atomhttp._redact import show_url
+from atomhttp._redact import quote_peer, show_url
 
 if TYPE_CHECKING:
     from atomhttp._model.config import RequestConfig
@@ -165,7 +165,7 @@ class Request:
         return twin
 
     def __repr__(self) -> str:
-        return f"<Request {self.method} {show_url(self.url)}>"
+        return f"<Request {quote_peer(self.method)} {show_url(self.url, 300)}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A response is picklable with the description of its request, without the connection to this process.

@@ -99,11 +99,10 @@ def _seconds_or_none(name: str, value: Any) -> float | None:
 
 
 def _statuses(name: str, value: Any) -> frozenset[int]:
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = [value]
-    if isinstance(value, (str, bytes, Mapping)) or not hasattr(value, "__iter__"):
-        raise bad_value(name, value, "a list of status codes")
-    statuses = list(value)
+    given: Any = [value] if isinstance(value, int) and not isinstance(value, bool) else value
+    if isinstance(given, (str, bytes, Mapping)) or not hasattr(given, "__iter__"):
+        raise bad_value(name, given, "a list of status codes")
+    statuses: list[Any] = list(given)
     if not all(isinstance(status, int) and 100 <= status <= 999 for status in statuses):
         raise bad_value(name, value, "status codes from 100 to 999")
     return frozenset(map(int, statuses))

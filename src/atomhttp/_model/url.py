@@ -12,7 +12,7 @@ from typing import Final
 import can_ada
 
 from atomhttp._lazy_pattern import lazy_pattern
-from atomhttp._redact import redact_url
+from atomhttp._redact import redact_url, show_url
 from atomhttp.errors import AtomHTTPURLError
 
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
@@ -79,7 +79,7 @@ class Target:
         return twin
 
     def __repr__(self) -> str:
-        return f"<Target {redact_url(self.url)}>"
+        return f"<Target {show_url(self.url, 300)}>"
 
 
 def is_absolute(url: str) -> bool:

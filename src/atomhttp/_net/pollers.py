@@ -27,6 +27,7 @@ class Poller(Protocol):
 
     def poll(self, timeout: float, most: int, /) -> Sequence[tuple[int, int]]:
         """(descriptor, mask) pairs; `timeout` in seconds, negative for ever; `most` at once where the system can."""
+        ...
 
     def fileno(self) -> int | None: ...
     def close(self) -> None: ...
@@ -66,7 +67,7 @@ class KqueuePoller:
     def modify(self, fd: int, mask: int) -> None:
         kq: Any = select
         changed = self._masks[fd] ^ mask
-        changes = []
+        changes: list[Any] = []
         for bit, kind in ((IN, kq.KQ_FILTER_READ), (OUT, kq.KQ_FILTER_WRITE)):
             if changed & bit:
                 changes.append(kq.kevent(fd, kind, kq.KQ_EV_ADD if mask & bit else kq.KQ_EV_DELETE))

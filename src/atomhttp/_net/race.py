@@ -29,7 +29,7 @@ def interleave(addresses: Sequence[Address]) -> list[Address]:
     """The addresses with their families alternating, the first one's first (RFC 8305 section 4)."""
     first = [item for item in addresses if item[0] == addresses[0][0]]
     other = [item for item in addresses if item[0] != addresses[0][0]]
-    mixed = []
+    mixed: list[Address] = []
     while first or other:
         mixed += first[:1] + other[:1]
         first, other = first[1:], other[1:]

@@ -30,22 +30,27 @@ class Stream(Protocol):
 
     def receive(self, buffer: memoryview, /) -> int:
         """Receives into `buffer`: how many bytes, 0 at the end. Raises BlockingIOError when there is nothing now."""
+        ...
 
     def holds_part(self, buffer: memoryview, /) -> bool:
         """Whether the `receive` into `buffer` that has just raised BlockingIOError, the first one since the stream was
         at the end of a record, ended inside of one (TLS)."""
+        ...
 
     receive_bytes: Callable[[int], bytes] | None
     """Receives a new bytes object of at most that size; None where that is no cheaper than `receive`."""
 
     def send(self, data: bytes | memoryview, /) -> int:
         """How many bytes of `data` were taken. Raises BlockingIOError when none can be now (or says 0)."""
+        ...
 
     def send_together(self, pieces: list[bytes], /) -> int:
         """`send`, of pieces behind each other, without joining them: how many bytes of them all were taken."""
+        ...
 
     def flush(self) -> bool:
         """Sends what waits; True when nothing does. Raises OSError."""
+        ...
 
     def shutdown(self) -> None:
         """Says goodbye where the protocol has a word for it, without waiting."""
@@ -53,10 +58,12 @@ class Stream(Protocol):
     @property
     def session(self) -> TLSSession | None:
         """The TLS session, to be taken up again by a later stream; None without one."""
+        ...
 
     @property
     def sock(self) -> socket.socket:
         """The socket at the bottom, for closing."""
+        ...
 
 
 class SocketStream:

@@ -28,7 +28,7 @@ class NestedTLSStream(TLSStream):
                 self.pending = self.pending or self._inner.pending
                 return size
 
-    def holds_part(self, _buffer: memoryview) -> bool:
+    def holds_part(self, buffer: memoryview) -> bool:
         # Records are cut across those of the inner stream: nobody keeps count of them here.
         return True
 

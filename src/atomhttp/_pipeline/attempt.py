@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from atomhttp._redact import show_url
+
 
 class Attempt(NamedTuple):
     """One time that something was sent.
@@ -23,3 +25,7 @@ class Attempt(NamedTuple):
     error: str | None
     wait: float
     elapsed: float
+
+    def __repr__(self) -> str:
+        rest = ", ".join(f"{name}={value!r}" for name, value in zip(self._fields[2:], self[2:], strict=True))
+        return f"Attempt(number={self.number}, url={show_url(self.url, 200)!r}, {rest})"

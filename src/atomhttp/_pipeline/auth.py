@@ -117,7 +117,7 @@ async def _load_body(request: Request) -> None:
         return
     reader = request.body.open()
     try:
-        pieces = []
+        pieces: list[bytes] = []
         while piece := await reader.read():
             pieces.append(piece)
     finally:

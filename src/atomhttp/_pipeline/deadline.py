@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,7 +12,7 @@ from atomhttp.errors import AtomHTTPTimeoutError
 
 
 @contextmanager
-def in_time(driver: Any, request: Request) -> Iterator[None]:
+def in_time(driver: Any, request: Request) -> Generator[None, None, None]:
     """Here the caller's code is waited for. A TimeoutError of its own passes through; the deadline's gets its name.
 
     Raises:

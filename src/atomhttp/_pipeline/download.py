@@ -17,15 +17,22 @@ from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 from urllib.parse import unquote
 
+from atomhttp._model.abort import AbortSignal
 from atomhttp._model.byte_ranges import ContentRange, is_of, parse_content_range, strong_validator
-from atomhttp._model.checksum import parse_checksum
+from atomhttp._model.checksum import Checksum, parse_checksum
 from atomhttp._model.config import given_options
 from atomhttp._model.headers import Headers
 from atomhttp._pipeline.partial_file import Note, PartialFile, find_target
 from atomhttp._pipeline.response import Response
 from atomhttp._pipeline.stream import ResponseStream, SyncResponseStream
 from atomhttp._redact import redact_url
-from atomhttp.errors import AtomHTTPNetworkError, AtomHTTPOptionError, AtomHTTPProtocolError, AtomHTTPTimeoutError
+from atomhttp.errors import (
+    AtomHTTPChecksumError,
+    AtomHTTPNetworkError,
+    AtomHTTPOptionError,
+    AtomHTTPProtocolError,
+    AtomHTTPTimeoutError,
+)
 
 T = TypeVar("T")
 
@@ -56,8 +63,8 @@ class Hands(Protocol):
         """`function(*arguments)`, which waits for a disk."""
         ...
 
-    async def sleep(self, seconds: float) -> None:
-        """Waits."""
+    async def sleep(self, seconds: float, signal: AbortSignal | None) -> None:
+        """Waits, until `signal` gives the call up at the latest."""
 
 
 async def download(
@@ -81,14 +88,24 @@ async def download(
         await hands.work(part.open)
         transfer = _Transfer(hands, part, url, given, sha256(uri.encode()).hexdigest())
         response = await transfer.run(resume)
+        # What it was is in the file.
+        response.data = None
         if wanted is not None:
-            await hands.work(part.verify, wanted)
+            await _verify(hands, part, wanted, response)
         await hands.work(part.finish)
     finally:
         # Without waiting: nobody may be there to wait any more. It closes a file, and removes two at the most.
         part.close()
     response.data = target
     return response
+
+
+async def _verify(hands: Hands, part: PartialFile, wanted: Checksum, response: Response[Any]) -> None:
+    try:
+        await hands.work(part.verify, wanted)
+    except AtomHTTPChecksumError as error:
+        error.config, error.request, error.response = response.config, response.request, response
+        raise
 
 
 class _Transfer:
@@ -172,10 +189,11 @@ class _Transfer:
         total = part.note.total if part.note is not None else None
         if total is None or end is None:
             return True
-        # Less than was announced, and more than nothing, may come: the next request asks for what is still missing.
-        if part.position > end or part.position == position < total:
+        # A range may end early, and the next request asks for what is still missing; but it has to hold something.
+        least = position + 1 if position else end
+        if not least <= part.position <= end:
             await self._hands.work(part.begin, None)
-            raise _broken("it did not hold the range that it announced", response)
+            raise _broken("it did not hold what it announced", response)
         return part.position == total
 
     def _describe(self, response: Response[Any]) -> Note | None:
@@ -209,16 +227,17 @@ class _Transfer:
         is_over = isinstance(error, AtomHTTPTimeoutError) and not (
             policy is not None and policy.on_timeout and is_for_a_gap
         )
-        if policy is None or is_over or policy.condition is not None or "GET" not in policy.methods:
+        # Of another call that a callback has made, it says nothing about this one.
+        if error.from_caller or policy is None or is_over or policy.condition is not None:
             raise error
-        if self._retries >= policy.max_retries:
+        if "GET" not in policy.methods or self._retries >= policy.max_retries:
             raise error
         from random import random  # 2 ms of every start
 
         self._retries += 1
         wait = policy.backoff(self._retries, random())
         _logger.debug("download of %s goes on in %.2f s after: %r", response.request, wait, error)
-        await self._hands.sleep(wait)
+        await self._hands.sleep(wait, outline.signal)
 
 
 def _check_options(options: dict[str, Any]) -> dict[str, Any]:
@@ -235,7 +254,7 @@ def _check_options(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_identity(fields: Headers) -> bool:
-    return fields.get("content-encoding", "identity").strip().lower() == "identity"
+    return str(fields.get("content-encoding", "identity")).strip().lower() == "identity"
 
 
 def _is_good(status: int) -> bool:

@@ -9,13 +9,23 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar, overload
 
 from atomhttp._model.callables import call_user
 from atomhttp._model.config import RequestConfig, merge_given
 from atomhttp._pipeline.response import Response, is_accepted, status_error
 from atomhttp._pipeline.stream import ResponseStream, SyncResponseStream
 from atomhttp.errors import AtomHTTPOptionError, AtomHTTPStatusError
+
+# What an interceptor of requests may return, or an async one give.
+Change: TypeAlias = RequestConfig | Mapping[str, Any] | Response[Any] | None
+RequestInterceptor: TypeAlias = Callable[[RequestConfig], Change | Awaitable[Change]]
+# What comes to it is what the one before has returned, and that may be anything.
+ResponseInterceptor: TypeAlias = Callable[[Any], Any]
+ErrorInterceptor: TypeAlias = Callable[[Any], Any]
+RunWhen: TypeAlias = Callable[[RequestConfig], Any]
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Interceptor(NamedTuple):
@@ -48,15 +58,17 @@ class InterceptorManager:
         self._next = 0
         # Replaced, never changed in place: a call keeps the lists that it began with.
         self._lists: dict[str, tuple[Interceptor, ...]] = {"request": (), "response": ()}
-        self.request = InterceptorList(self, "request")
-        self.response = InterceptorList(self, "response")
+        self.request: InterceptorList[RequestInterceptor] = InterceptorList(self, "request")
+        self.response: InterceptorList[ResponseInterceptor] = InterceptorList(self, "response")
 
+    @overload
     def use(
-        self,
-        interceptor: Callable[..., Any],
-        is_response: bool = False,
-        *,
-        run_when: Callable[[RequestConfig], Any] | None = None,
+        self, interceptor: RequestInterceptor, is_response: Literal[False] = False, *, run_when: RunWhen | None = None
+    ) -> int: ...
+    @overload
+    def use(self, interceptor: ResponseInterceptor, is_response: bool) -> int: ...
+    def use(
+        self, interceptor: Callable[..., Any], is_response: bool = False, *, run_when: RunWhen | None = None
     ) -> int:
         """Adds an interceptor at the end of its list.
 
@@ -142,19 +154,17 @@ class InterceptorManager:
         return f"<InterceptorManager {counts}>"
 
 
-class InterceptorList:
+class InterceptorList(Generic[F]):
     """One list, in axios's terms: `interceptors.request`, `interceptors.response`."""
 
     def __init__(self, manager: InterceptorManager, name: str) -> None:
         self._manager = manager
         self._name = name
 
-    def use(
-        self,
-        ok: Callable[..., Any] | None = None,
-        err: Callable[..., Any] | None = None,
-        run_when: Callable[[RequestConfig], Any] | None = None,
-    ) -> int:
+    def __repr__(self) -> str:
+        return f"<InterceptorList {self._name}: {len(self._manager._lists[self._name])}>"
+
+    def use(self, ok: F | None = None, err: ErrorInterceptor | None = None, run_when: RunWhen | None = None) -> int:
         """Adds a pair: `ok` runs when no error is in hand, `err` when one is; an `err` that returns recovers.
 
         Raises:

@@ -17,7 +17,7 @@ import os
 import stat
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -230,7 +230,7 @@ class PartialFile:
                 self._lock.release()
 
     @contextmanager
-    def _turn(self) -> Iterator[None]:
+    def _turn(self) -> Generator[None, None, None]:
         """Has it for itself, and lets go of it at the end if it has been given up meanwhile."""
         try:
             with self._lock:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, overload
 
 from atomhttp._adapters.base import AdapterResponse
 from atomhttp._body.decode import decode_json_body, decode_text, decode_typed
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from atomhttp._pipeline.content import ContentReader
 
 T = TypeVar("T")
+D = TypeVar("D")
 
 
 class Timings(NamedTuple):
@@ -113,7 +114,7 @@ class Response(Generic[T]):
         """The options of the call: `client.request(response.config)` sends it again."""
         if self._config is None and self.request is not None:
             self._config = self.request.config
-        return self._config
+        return self._config  # pyright: ignore[reportReturnType]  # one made by hand may have none
 
     @config.setter
     def config(self, config: RequestConfig) -> None:
@@ -169,6 +170,12 @@ class Response(Generic[T]):
         encoding = self.config.response_encoding if self.config is not None else None
         return decode_text(self.content, self.content_type, encoding)
 
+    @overload
+    def json(self, type: None = None) -> Any: ...
+    @overload
+    def json(self, type: type[D]) -> D: ...
+    @overload
+    def json(self, type: Any) -> Any: ...
     def json(self, type: Any = None) -> Any:
         """The content as JSON, decoded into `type` if one is given.
 
@@ -267,22 +274,24 @@ class Response(Generic[T]):
         if isinstance(self.data, SyncResponseStream):
             self.data.close()
 
-    def __getattr__(self, name: str) -> NoReturn:
-        if hasattr(type(self), name):
-            # A property of ours failed; its own error is the one to see.
-            object.__getattribute__(self, name)
-        ours = {
-            "status_code": "status",
-            "reason": "status_text",
-            "reason_phrase": "status_text",
-            "is_success": "ok",
-            "body": "data",
-        }
-        hint = f"; did you mean {ours[name]}?" if name in ours else ""
-        raise AttributeError(f"Response has no attribute {name!r}{hint}")
+    if not TYPE_CHECKING:  # to a type checker what is not there is not there
+
+        def __getattr__(self, name):
+            if hasattr(type(self), name):
+                # A property of ours failed; its own error is the one to see.
+                object.__getattribute__(self, name)
+            ours = {
+                "status_code": "status",
+                "reason": "status_text",
+                "reason_phrase": "status_text",
+                "is_success": "ok",
+                "body": "data",
+            }
+            hint = f"; did you mean {ours[name]}?" if name in ours else ""
+            raise AttributeError(f"Response has no attribute {name!r}{hint}")
 
     def __repr__(self) -> str:
-        url = show_url(self.url)
+        url = show_url(self.url, 300)
         return f"<Response {self.status} {quote_peer(self.status_text)}{' ' + url if url else ''}>"
 
     def redacted(self, keep_content: bool = True) -> Response[T]:
@@ -294,7 +303,8 @@ class Response(Generic[T]):
         if isinstance(data, (dict, list)) and (masked := redact_value("data", data)) != data:
             # What goes by the name of a secret stays behind, also in the text that it was read from.
             data, content = masked, _write_again(masked)
-        twin = Response(data, self.status, self.status_text, Headers(redact_fields(self.headers.multi_items())), config)
+        headers = Headers(redact_fields(self.headers.multi_items()))
+        twin: Response[Any] = Response(data, self.status, self.status_text, headers, config)
         twin.content = content
         twin.truncated, twin.undecoded = self.truncated, self.undecoded
         twin.attempts, twin.stripped = self.attempts, self.stripped

@@ -42,7 +42,7 @@ class ChunkedDecoder:
 
     def __init__(self) -> None:
         self._state = _SIZE
-        self._held = b""
+        self._held: bytes = b""
         self._remaining = 0
         self._metadata = 0
         self._trailer_bytes = 0

@@ -76,7 +76,7 @@ class ResponseHead:
         found = lower.find(needle)
         if found < 0:
             return ""
-        values = []
+        values: list[bytes] = []
         while found >= 0:
             start = found + len(needle)
             end = block.find(b"\r\n", start)
@@ -90,7 +90,7 @@ class ResponseHead:
 
 def split_fields(block: bytes) -> list[tuple[bytes, bytes]]:
     """The fields of a head that a strict parser has accepted: every line is `name:value`."""
-    fields = []
+    fields: list[tuple[bytes, bytes]] = []
     for line in block.split(b"\r\n")[1:-2]:
         name, _, value = line.partition(b":")
         fields.append((name, value.strip(b" \t")))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 
+from atomhttp._redact import show_value
 from atomhttp.auth.credentials import Credentials, check_text, check_username
 
 
@@ -31,4 +32,4 @@ class BasicAuth(Credentials):
         return {"Authorization": f"Basic {credentials}"}
 
     def __repr__(self) -> str:
-        return f"BasicAuth({self.username!r}, [redacted])"
+        return f"BasicAuth({show_value(self.username)}, [redacted])"

@@ -18,6 +18,7 @@ from collections.abc import Generator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from atomhttp._redact import show_value
 from atomhttp.auth.challenge import Challenge, parse_challenges, parse_parameters, quote
 from atomhttp.auth.credentials import Credentials, bad_value, check_text, check_username
 
@@ -59,7 +60,7 @@ class DigestAuth(Credentials):
         return (self.username, self.password)
 
     def __repr__(self) -> str:
-        return f"DigestAuth({self.username!r}, [redacted])"
+        return f"DigestAuth({show_value(self.username)}, [redacted])"
 
     # The exchange
 

@@ -17,13 +17,17 @@ class AuthFlow(Protocol):
     An attribute `requires_body = True` asks for the content as bytes in `request.body`, whatever the caller gave.
     """
 
-    def auth_flow(self, request: Any) -> Generator[Any, Any, None]: ...
+    def auth_flow(self, request: Any) -> Generator[Any, Any, None]:
+        """The exchange for one `Request`: yields requests, is sent a `Response` for each; ends when it is content."""
+        ...
 
 
 class HeaderAuth(Protocol):
     """Credentials that are header fields: asked for them before each request."""
 
-    def get_header(self) -> Mapping[str, str]: ...
+    def get_header(self) -> Mapping[str, str]:
+        """The fields to send, by name: asked for once a request, so that they may change with time."""
+        ...
 
 
 @runtime_checkable

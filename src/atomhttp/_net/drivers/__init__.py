@@ -78,6 +78,7 @@ class Driver(Protocol):
 
     def is_closed(self) -> bool:
         """Whether nothing will ever be served here again."""
+        ...
 
     def check(self) -> None:
         """Raises RuntimeError when the caller does not run where this driver waits."""
@@ -127,6 +128,7 @@ class Driver(Protocol):
 
     async def foreign(self, awaitable: Awaitable[T], due: float | None) -> T:
         """Awaits what belongs to the caller, until `due` at the latest (then: the built-in TimeoutError)."""
+        ...
 
 
 class _Alarm:

@@ -71,7 +71,7 @@ class AsyncioDriver(Driver):
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.cancelled_error: type[BaseException] = asyncio.CancelledError
-        self.now: Callable[[], float] = type(self).clock
+        self.now: Callable[[], float] = type(self).clock  # pyright: ignore[reportAttributeAccessIssue]  # a staticmethod
         self.waiter: Callable[[], Waiter] = partial(AioWaiter, self)
         self.woken: list[AioWaiter] = []
         # Whether somebody is going to look at `woken`: the pass under way, or a callback of the loop.

@@ -68,7 +68,7 @@ class BlockingDriver(Driver):
     waiter: Callable[[], BlockingWaiter] = BlockingWaiter
 
     def __init__(self) -> None:
-        self.now: Callable[[], float] = type(self).clock
+        self.now: Callable[[], float] = type(self).clock  # pyright: ignore[reportAttributeAccessIssue]  # a staticmethod
         # The thread that has borrowed it.
         self.thread = get_ident()
         self.pool_scope: object = SHARED_SCOPE
