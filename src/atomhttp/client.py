@@ -464,6 +464,7 @@ class _AsyncHands:
 
     def __init__(self, client: AtomHTTP, driver: Any) -> None:
         self._client = client
+        self.defaults = client.defaults
         self._driver = driver
 
     async def fetch(self, url: Any, options: Mapping[str, Any]) -> Response[Any]:
@@ -471,7 +472,7 @@ class _AsyncHands:
         return response
 
     async def read(self, stream: ResponseStream, most: int) -> list[bytes]:
-        return await stream.read_available(self._driver, most)
+        return await stream._read_available(self._driver, most)
 
     async def close(self, stream: ResponseStream) -> None:
         await stream.aclose()
@@ -553,7 +554,9 @@ def upload_config(
     if client.defaults.validate_status is None:
         given.setdefault("validate_status", True)
     given["url"] = url
-    given["method"] = method or ("PUT" if field is None else "POST")
+    if method is not None:
+        given["method"] = method
+    given.setdefault("method", "PUT" if field is None else "POST")
     given["data"] = file if field is None else FormData({field: file})
     return RequestConfig(given)
 

@@ -272,12 +272,13 @@ class _SyncHands:
 
     def __init__(self, client: SyncAtomHTTP) -> None:
         self._client = client
+        self.defaults = client.defaults
 
     async def fetch(self, url: Any, options: Mapping[str, Any]) -> Response[Any]:
         return self._client.get(url, **options)
 
     async def read(self, stream: SyncResponseStream, most: int) -> list[bytes]:
-        return self._client._run(lambda unit: stream.read_available(unit, most))
+        return self._client._run(lambda unit: stream._read_available(unit, most))
 
     async def close(self, stream: SyncResponseStream) -> None:
         stream.close()

@@ -8,6 +8,7 @@ import errno
 import gc
 import gzip
 import hashlib
+import io
 import json
 import logging
 import os
@@ -789,10 +790,50 @@ async def test_callbacks_may_be_asynchronous(client: Any, origin: Origin, file: 
     assert told[-1] == (SIZE, SIZE)
 
 
-async def test_a_progress_bar_is_a_callback(client: Any, file: Path) -> None:
+class Terminal(io.StringIO):
+    """A file that says it is one."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+async def test_a_bar_has_one_line_however_often_it_is_gone_on_with(client: Any, file: Path) -> None:
+    terminal = Terminal()
     with Peer([cut(), rest()]) as peer:
-        bar = ProgressBar("file")
+        bar = ProgressBar("file", terminal)
         await client.download(f"{peer.url}/file", file, on_download_progress=bar, retry_config=FAST)
+    assert read(file) == CONTENT
+    assert terminal.getvalue().count("\n") == 1
+    assert "100%" in terminal.getvalue()
+
+
+@pytest.mark.parametrize("parameters", [1, 2])
+async def test_what_is_read_for_an_error_is_no_progress(
+    client: Any, origin: Origin, file: Path, parameters: int
+) -> None:
+    told: list[Any] = []
+    callback = told.append if parameters == 1 else lambda *counts: told.append(counts)
+    origin.routes["/file"] = lambda _: Answer(b"nothing here", 404)
+    url = f"{origin.url}/file"
+    await fails(partial(client.download, url, file, on_download_progress=callback), AtomHTTPStatusError)
+    assert told == []
+
+
+async def test_progress_may_be_the_clients(api: Api, origin: Origin, file: Path) -> None:
+    told = Calls()
+    origin.routes["/file"] = Resource(CONTENT)
+    await api.client(on_download_progress=told).download(f"{origin.url}/file", file)
+    assert told[-1] == (SIZE, SIZE)
+
+
+async def test_the_config_of_a_download_can_be_used_again(client: Any, origin: Origin, file: Path) -> None:
+    url = f"{origin.url}/file"
+    origin.routes["/file"] = Resource(CONTENT)
+    leave(file, url)
+    response = await client.download(url, file)
+    assert asked(origin)[-1] == (f"bytes={CUT}-", TAG)
+    await client.download(url, file, config=response.config)
+    assert asked(origin)[-1] == (None, None)
     assert read(file) == CONTENT
 
 

@@ -226,6 +226,24 @@ async def test_what_has_no_size_is_sent_in_chunks(client: Any, origin: Origin, u
     assert (origin.requests[0].body, origin.requests[0].get("transfer-encoding")) == (CONTENT, "chunked")
 
 
+async def test_a_pipe_that_nobody_writes_to_holds_nobody_up(origin: Origin, url: str, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    async with AtomHTTP() as client:
+        upload = asyncio.create_task(client.upload(url, pipe))
+        # Goes through while the other one waits for somebody to open the pipe.
+        assert (await client.get(f"{origin.url}/status/200")).status == 200
+        await asyncio.to_thread(pipe.write_bytes, CONTENT)
+        await upload
+    assert [request.body for request in origin.requests if request.method == "PUT"] == [CONTENT]
+
+
+async def test_the_method_of_a_config_counts(client: Any, origin: Origin, url: str, file: Path) -> None:
+    await client.upload(url, file, config={"method": "PATCH"})
+    await client.upload(url, file, method="POST", config={"method": "PATCH"})
+    assert [request.method for request in origin.requests] == ["PATCH", "POST"]
+
+
 async def test_a_file_that_goes_meanwhile(api: Api, origin: Origin, url: str, file: Path) -> None:
     client = api.client()
     client.interceptors.use(lambda _config: file.unlink())

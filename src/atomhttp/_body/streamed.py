@@ -208,8 +208,9 @@ class FileBody(StreamedBody):
             raise bad_content(f"{what}: {str(path)!r} is a directory")
         if not os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
             raise bad_content(f"{what}: {str(path)!r}: no permission to read it")
-        start, length = (0, found.st_size) if stat.S_ISREG(found.st_mode) else (None, None)
-        return cls(lambda: path.open("rb"), start, length, close=True, what=what, exact=exact)
+        if stat.S_ISREG(found.st_mode):
+            return cls(lambda: path.open("rb"), 0, found.st_size, close=True, what=what, exact=exact)
+        return cls(lambda: _LateFile(path), None, None, close=True, what=what, exact=exact)
 
     @classmethod
     def from_file(cls, file: Any) -> FileBody:
@@ -234,6 +235,31 @@ class FileBody(StreamedBody):
         if getattr(file, "closed", False):
             raise bad_content(f"{self._what}: the file has been closed")
         return _FileBlocks(self, file, driver)
+
+
+class _LateFile:
+    """A FIFO, or a device. To open it may mean to wait for whoever writes to it: its reader does that, on a thread."""
+
+    def __init__(self, path: Path) -> None:
+        self.closed = False
+        self._path = path
+        self._file: io.FileIO | None = None
+
+    def read(self, size: int) -> bytes:
+        """What is there, at most `size` bytes; b"" at the end."""
+        if self._file is None:
+            # Without a buffer: that would wait until it is full.
+            self._file = io.FileIO(self._path)
+        if self.closed:
+            # Meanwhile, by somebody who has stopped waiting.
+            self._file.close()
+        return self._file.read(size) or b""
+
+    def close(self) -> None:
+        """Nobody reads it any more."""
+        self.closed = True
+        if self._file is not None:
+            self._file.close()
 
 
 def _measure(file: Any, start: int) -> int | None:

@@ -7,7 +7,6 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
 
 from atomhttp._cli.calls import deliver, show_attempt, show_heads, show_phases
 from atomhttp._cli.exit_codes import ExitCode, FileError
@@ -15,7 +14,8 @@ from atomhttp._cli.jobs import Download, Upload
 from atomhttp._cli.report import report
 from atomhttp._cli.terminal import defuse_line, say
 from atomhttp._model.abort import AbortController
-from atomhttp._pipeline.partial_file import find_target
+from atomhttp._pipeline.download import last_segment
+from atomhttp._pipeline.partial_file import find_target, part_of
 from atomhttp._pipeline.response import Response
 from atomhttp.errors import AtomHTTPError
 from atomhttp.progress import ProgressBar
@@ -86,7 +86,7 @@ class _Item:
     @property
     def is_kept(self) -> bool:
         """Whether there is a part that can be gone on with."""
-        return self.target is not None and Path(f"{self.target}.atomhttp.part").exists()
+        return self.target is not None and part_of(self.target).exists()
 
 
 def _download_all(job: Download) -> ExitCode:
@@ -132,14 +132,10 @@ def _find_target(job: Download, url: str) -> Path:
         job.directory.mkdir(parents=True, exist_ok=True)
     place = job.directory if job.file is None else job.file
     is_named = not place.is_dir()
-    target = find_target(place, lambda: _last_segment(url))
+    target = find_target(place, lambda: last_segment(url))
     if target.exists() and not is_named and not job.overwrite:
         raise FileError(f"{target.name!r} is there already; --overwrite replaces it, FILE gives another name")
     return target
-
-
-def _last_segment(url: str) -> str:
-    return unquote(urlsplit(url).path.rpartition("/")[2])
 
 
 def _run_all(items: list[_Item], download: Callable[[_Item], None], jobs: int, give_up: Callable[[], object]) -> None:

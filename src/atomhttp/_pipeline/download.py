@@ -19,8 +19,9 @@ from urllib.parse import unquote
 
 from atomhttp._model.abort import AbortSignal
 from atomhttp._model.byte_ranges import ContentRange, is_of, parse_content_range, strong_validator
+from atomhttp._model.callables import required_positionals
 from atomhttp._model.checksum import Checksum, parse_checksum
-from atomhttp._model.config import given_options
+from atomhttp._model.config import Defaults, RequestConfig, given_options
 from atomhttp._model.headers import Headers
 from atomhttp._pipeline.partial_file import Note, PartialFile, find_target
 from atomhttp._pipeline.response import Response
@@ -33,6 +34,7 @@ from atomhttp.errors import (
     AtomHTTPProtocolError,
     AtomHTTPTimeoutError,
 )
+from atomhttp.progress import ProgressBar, ProgressEvent
 
 T = TypeVar("T")
 
@@ -47,6 +49,11 @@ _logger = logging.getLogger("atomhttp.request")
 
 class Hands(Protocol):
     """What a download needs to have done, in its client's way of waiting."""
+
+    @property
+    def defaults(self) -> Defaults:
+        """The client's."""
+        ...
 
     async def fetch(self, url: Any, options: Mapping[str, Any]) -> Response[Any]:
         """A GET by the client."""
@@ -82,11 +89,13 @@ async def download(
     wanted = parse_checksum(checksum)
     given = _check_options(options)
     uri = find_uri({**given, "url": url})
-    target = await hands.work(find_target, path, lambda: _last_segment(uri))
+    target = await hands.work(find_target, path, lambda: last_segment(uri))
     part = PartialFile(target)
+    progress = _Progress(given.get("on_download_progress", hands.defaults.on_download_progress))
+    given["on_download_progress"] = progress.callback
     try:
         await hands.work(part.open)
-        transfer = _Transfer(hands, part, url, given, sha256(uri.encode()).hexdigest())
+        transfer = _Transfer(hands, part, url, given, sha256(uri.encode()).hexdigest(), progress)
         response = await transfer.run(resume)
         # What it was is in the file.
         response.data = None
@@ -96,6 +105,7 @@ async def download(
     finally:
         # Without waiting: nobody may be there to wait any more. It closes a file, and removes two at the most.
         part.close()
+        progress.finish()
     response.data = target
     return response
 
@@ -111,13 +121,22 @@ async def _verify(hands: Hands, part: PartialFile, wanted: Checksum, response: R
 class _Transfer:
     """The requests that it takes to make a partial file whole."""
 
-    def __init__(self, hands: Hands, part: PartialFile, url: Any, options: dict[str, Any], digest: str) -> None:
+    def __init__(
+        self,
+        hands: Hands,
+        part: PartialFile,
+        url: Any,
+        options: dict[str, Any],
+        digest: str,
+        progress: _Progress,
+    ) -> None:
         self._hands = hands
         self._part = part
         self._url = url
         self._options = options
         # What stands for the URL in the note.
         self._digest = digest
+        self._progress = progress
         self._retries = 0
 
     async def run(self, resume: bool) -> Response[Any]:
@@ -168,13 +187,14 @@ class _Transfer:
         """Writes what the response holds. Whether the file is whole then."""
         part, stream = self._part, response.data
         try:
+            self._progress.is_shown = response.status != _OUT_OF_RANGE
             if position and response.status in (_PARTIAL, _OUT_OF_RANGE):
                 held = self._find_rest(response, position)
                 if held is None:
                     _logger.debug("%s: what was there is not a part of this: from the start", response.request)
                     await self._hands.work(part.begin, None)
                     return False
-                stream.skip(position)
+                stream._skip(position)
                 end: int | None = held.last + 1
             else:
                 await self._hands.work(part.begin, self._describe(response))
@@ -185,6 +205,7 @@ class _Transfer:
             await self._wait_for_another(error, response)
             return False
         finally:
+            self._progress.is_shown = False
             await self._hands.close(stream)
         total = part.note.total if part.note is not None else None
         if total is None or end is None:
@@ -240,10 +261,41 @@ class _Transfer:
         await self._hands.sleep(wait, outline.signal)
 
 
+class _Progress:
+    """What the caller is told of the file: nothing of what is read for an error, and one bar for all requests.
+
+    Attributes:
+        callback: what the requests are given; None: nobody wants to know.
+        is_shown: whether what comes now is the file's.
+    """
+
+    def __init__(self, callback: Any) -> None:
+        self.is_shown = False
+        self._callback = callback
+        self.callback: Any = None
+        if callback is not None:
+            self.callback = self._tell_event if required_positionals(callback, 2) == 1 else self._tell
+
+    def _tell(self, loaded: int, total: int) -> Any:
+        return self._callback(loaded, total) if self.is_shown else None
+
+    def _tell_event(self, event: ProgressEvent) -> Any:
+        return self._callback(event) if self.is_shown else None
+
+    def finish(self) -> None:
+        """Nothing more comes: a bar may end its line."""
+        if isinstance(self._callback, ProgressBar):
+            self._callback.finish()
+
+
 def _check_options(options: dict[str, Any]) -> dict[str, Any]:
     """The call's options, under one spelling each."""
     config = options.pop("config", None)
     given = given_options(config, options)
+    if isinstance(config, RequestConfig) and "range" not in Headers(options.get("headers")):
+        # That of an earlier download, for its rest.
+        for name in ("Range", "If-Range"):
+            given["headers"].delete(name)
     for name in ("response_type", "validate_status", "method", "url"):
         if name in given and name in given_options(None, options):
             raise AtomHTTPOptionError(f"{name}: not for a download, which decides it by itself", "ERR_BAD_OPTION")
@@ -271,7 +323,7 @@ def _broken(what: str, response: Response[Any]) -> AtomHTTPProtocolError:
     )
 
 
-def _last_segment(uri: str) -> str:
+def last_segment(uri: str) -> str:
     """What a file of this URL would be called; not yet looked at."""
     path = uri.partition("#")[0].partition("?")[0].partition("://")[2].partition("/")[2]
     return unquote(path.rpartition("/")[2])

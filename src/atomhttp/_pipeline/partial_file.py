@@ -83,7 +83,7 @@ class PartialFile:
         self.position = 0
         self.note: Note | None = None
         self._target = target
-        self._path = Path(f"{target}.atomhttp.part")
+        self._path = part_of(target)
         self._note_path = Path(f"{target}.atomhttp.json")
         self._file: int | None = None
         # Nobody closes the file under a thread that writes.
@@ -264,6 +264,11 @@ class PartialFile:
 
 # A link in the place of the part could lead anywhere.
 _FLAGS: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+
+
+def part_of(target: Path) -> Path:
+    """Where the part of `target` lies."""
+    return Path(f"{target}.atomhttp.part")
 
 
 def find_target(path: object, segment: Callable[[], str]) -> Path:

@@ -82,7 +82,7 @@ class _Stream:
         """A piece that is there already, b"" when none is: most pieces of a fast peer need nobody to wait."""
         return b"" if self._ended or self._has_rest else self._reader.take()
 
-    def skip(self, count: int) -> None:
+    def _skip(self, count: int) -> None:
         """Counts from `count` on: so much of the content was had before.
 
         Raises:
@@ -90,7 +90,7 @@ class _Stream:
         """
         self._reader.skip(count)
 
-    async def read_available(self, driver: Any, most: int) -> list[bytes]:
+    async def _read_available(self, driver: Any, most: int) -> list[bytes]:
         """What has come in, in pieces, waiting for the first one only; none at the end. Hardly more than `most`."""
         pieces: list[bytes] = []
         size = 0

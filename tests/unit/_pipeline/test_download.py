@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from atomhttp._pipeline.download import _last_segment
+from atomhttp._pipeline.download import last_segment
 
 
 @pytest.mark.parametrize(
@@ -25,5 +25,5 @@ from atomhttp._pipeline.download import _last_segment
         ("http://host/a:b", "a:b"),
     ],
 )
-def test_the_last_segment_of_a_url(uri: str, segment: str) -> None:
-    assert _last_segment(uri) == segment
+def test_thelast_segment_of_a_url(uri: str, segment: str) -> None:
+    assert last_segment(uri) == segment
