@@ -166,11 +166,22 @@ def names(directory: Path) -> list[str]:
     return sorted(each.name for each in directory.iterdir())
 
 
-def leave(path: Path, url: str, content: bytes = CONTENT[:CUT], tag: str = TAG, total: int | None = SIZE) -> None:
-    """What a download of `url` leaves when it breaks off."""
+def digest_of(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def leave(
+    path: Path,
+    url: str,
+    content: bytes = CONTENT[:CUT],
+    tag: str = TAG,
+    total: int | None = SIZE,
+    place: str | None = None,
+) -> None:
+    """What a download of `url`, found at `place`, leaves when it breaks off."""
     part = PartialFile(path)
     part.open()
-    part.begin(Note(hashlib.sha256(url.encode()).hexdigest(), tag, total))
+    part.begin(Note(digest_of(url), tag, total, digest_of((place or url).partition("?")[0])))
     part.write([content])
     part.close()
     assert part_of(path).read_bytes() == content
@@ -531,8 +542,8 @@ async def test_a_note_that_is_broken_proves_nothing(client: Any, origin: Origin,
     url = f"{origin.url}/file"
     origin.routes["/file"] = Resource(CONTENT)
     leave(file, url, OTHER[:CUT])
-    digest = hashlib.sha256(url.encode()).hexdigest()
-    note_of(file).write_bytes(text.replace("DIGEST", digest).encode(errors="surrogateescape"))
+    named = text.replace('"DIGEST"', f'"{digest_of(url)}", "place": "{digest_of(url)}"')
+    note_of(file).write_bytes(named.encode(errors="surrogateescape"))
     await client.download(url, file)
     assert asked(origin) == [(None, None)]
     assert read(file) == CONTENT
@@ -551,7 +562,7 @@ async def test_the_note_holds_no_secrets(client: Any, file: Path) -> None:
         url = peer.url.replace("://", "://user:pass-word@")
         call = partial(client.download, f"{url}/file?token=to-ken", file, headers={"Cookie": "a=coo-kie"})
         await fails(call, AtomHTTPNetworkError)
-    assert sorted(json.loads(note_of(file).read_text())) == ["total", "url", "validator"]
+    assert sorted(json.loads(note_of(file).read_text())) == ["place", "total", "url", "validator"]
     assert not {"pass-word", "to-ken", "coo-kie"} & {word for word in note_of(file).read_text().split('"') if word}
 
 
@@ -628,13 +639,35 @@ async def test_no_content_is_an_empty_file(client: Any, origin: Origin, file: Pa
 async def test_redirects_are_followed_and_gone_on_with(client: Any, origin: Origin, tmp_path: Path) -> None:
     origin.routes["/there"] = Resource(CONTENT)
     origin.routes["/here.bin"] = lambda _: Answer(b"", 302, [("Location", "/there")])
-    leave(tmp_path / "here.bin", f"{origin.url}/here.bin")
+    leave(tmp_path / "here.bin", f"{origin.url}/here.bin", place=f"{origin.url}/there")
     response = await client.download(f"{origin.url}/here.bin", tmp_path)
     assert (response.status, response.url) == (206, f"{origin.url}/there")
     assert asked(origin) == [FROM_CUT] * 2
     # The name is that of the URL that was asked for: a redirect does not choose it.
     assert names(tmp_path) == ["here.bin"]
     assert (tmp_path / "here.bin").read_bytes() == CONTENT
+
+
+async def test_a_redirect_that_leads_elsewhere_by_now_is_another_file(
+    client: Any, origin: Origin, file: Path
+) -> None:
+    """A validator is one URL's: here two files of one size have the same."""
+    origin.routes["/latest"] = lambda _: Answer(b"", 302, [("Location", "/2.0")])
+    origin.routes["/2.0"] = Resource(CONTENT)
+    leave(file, f"{origin.url}/latest", OTHER[:CUT], place=f"{origin.url}/1.0")
+    response = await client.download(f"{origin.url}/latest", file)
+    assert (response.status, response.url) == (200, f"{origin.url}/2.0")
+    assert read(file) == CONTENT
+
+
+async def test_a_redirect_to_a_signed_url_is_gone_on_with(client: Any, origin: Origin, file: Path) -> None:
+    """It is signed anew each time."""
+    origin.routes["/file"] = lambda _: Answer(b"", 302, [("Location", "/there?signature=2")])
+    origin.routes["/there?signature=2"] = origin.routes["/there"] = Resource(CONTENT)
+    leave(file, f"{origin.url}/file", place=f"{origin.url}/there?signature=1")
+    response = await client.download(f"{origin.url}/file", file)
+    assert response.status == 206
+    assert read(file) == CONTENT
 
 
 async def test_credentials_go_along_with_each_request(api: Api, file: Path) -> None:

@@ -95,7 +95,7 @@ async def download(
     given["on_download_progress"] = progress.callback
     try:
         await hands.work(part.open)
-        transfer = _Transfer(hands, part, url, given, sha256(uri.encode()).hexdigest(), progress)
+        transfer = _Transfer(hands, part, url, given, _digest(uri), progress)
         response = await transfer.run(resume)
         # What it was is in the file.
         response.data = None
@@ -226,7 +226,8 @@ class _Transfer:
         if validator is None or not _is_identity(fields):
             return None
         length = fields.get("content-length", "")
-        return Note(self._digest, validator, int(length) if length.isascii() and length.isdigit() else None)
+        total = int(length) if length.isascii() and length.isdigit() else None
+        return Note(self._digest, validator, total, _find_place(response))
 
     def _find_rest(self, response: Response[Any], position: int) -> ContentRange | None:
         """What of the rest the response holds; None: it does not prove to be that. The first one may tell the total."""
@@ -235,6 +236,9 @@ class _Transfer:
         if held is None or held.first != position or held.total is None or note is None:
             return None
         if note.total not in (None, held.total) or not _is_identity(fields) or not is_of(fields, note.validator):
+            return None
+        # Of what another URL has, the same validator may stand for something else (RFC 9110 section 8.8.1).
+        if note.place != _find_place(response):
             return None
         self._part.note = note._replace(total=held.total)
         return held
@@ -303,6 +307,15 @@ def _check_options(options: dict[str, Any]) -> dict[str, Any]:
     if "range" in Headers(given.get("headers")):
         raise AtomHTTPOptionError("headers: Range is not for a download, which sets it by itself", "ERR_BAD_OPTION")
     return given
+
+
+def _digest(url: str) -> str:
+    return sha256(url.encode()).hexdigest()
+
+
+def _find_place(response: Response[Any]) -> str:
+    """Where it was found, without the query: that of a signed URL, to which a redirect leads, is new each time."""
+    return _digest(str(response.url).partition("#")[0].partition("?")[0])
 
 
 def _is_identity(fields: Headers) -> bool:

@@ -6,6 +6,9 @@ new note. A lock keeps a second download of the same file away. `NAME` itself is
 
 All of it may wait for a disk: an event loop has it done on a thread, and may give up waiting. A thread that comes to
 its turn, or to the end of it, after that leaves everything to whoever has the file next. Nothing here knows HTTP.
+
+In a directory where everybody may put files (`/tmp`) what lies there already may be a trap: neither a part nor a note
+of somebody else's is gone on with, nor is a link of theirs followed.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ import stat
 import sys
 import threading
 from collections.abc import Callable, Generator, Iterable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -37,6 +40,10 @@ _NO_LOCKS: Final = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
 _PATIENCE: Final = 0.25
 # Bytes read at once for a checksum: some milliseconds.
 _STRIDE: Final = 4 * 1024 * 1024
+# A validator is a header field, and six characters of JSON a byte at the most.
+_LARGEST_NOTE: Final = 1024 * 1024
+# A directory like `/tmp`: everybody may put files there, and nobody may take away those of others.
+_SHARED: Final = stat.S_ISVTX | stat.S_IWOTH
 
 
 if sys.platform == "win32":
@@ -64,11 +71,14 @@ class Note(NamedTuple):
         url: a digest of the URL: a URL may hold secrets.
         validator: what proves that the rest is of the same representation.
         total: its size in bytes; None when unknown.
+        place: a digest of where it was found, which redirects may have led to: a validator proves nothing of what
+            another place holds.
     """
 
     url: str
     validator: str
     total: int | None
+    place: str = ""
 
 
 class PartialFile:
@@ -90,6 +100,8 @@ class PartialFile:
         self._lock = threading.Lock()
         # Set by whoever gives up while a thread works.
         self._given_up: Any = False
+        # A child that is forked meanwhile has all of this too, and must leave it to its parent.
+        self._process = os.getpid()
 
     def open(self) -> None:
         """Opens what there is, or makes it.
@@ -120,7 +132,9 @@ class PartialFile:
                 self._take_lock(file)
                 # Whoever had the lock may have renamed or removed it meanwhile.
                 if self._is_still(file):
-                    return file
+                    if self._is_ours_alone(file):
+                        return file
+                    self._path.unlink()
             except BaseException:
                 os.close(file)
                 raise
@@ -131,6 +145,11 @@ class PartialFile:
             return os.path.samestat(os.stat(self._path), os.fstat(file))
         except FileNotFoundError:
             return False
+
+    def _is_ours_alone(self, file: int) -> bool:
+        """Whether to write to it changes nothing else, and nobody else can write to it."""
+        found = os.fstat(file)
+        return found.st_nlink <= 1 and not _is_planted(found, self._path.parent)
 
     def _take_lock(self, file: int) -> None:
         if sys.platform == "win32":
@@ -145,15 +164,22 @@ class PartialFile:
 
     def _read_note(self) -> Note | None:
         try:
-            fields: Any = json.loads(self._note_path.read_bytes())
-            note = Note(fields["url"], fields["validator"], fields["total"])
+            fields: Any = json.loads(self._load_note())
+            note = Note(fields["url"], fields["validator"], fields["total"], fields["place"])
         except (FileNotFoundError, ValueError, TypeError, KeyError, RecursionError):
             # None, or half of one.
             return None
         total = note.total
-        is_good = isinstance(note.url, str) and _is_field(note.validator) and isinstance(total, (int, type(None)))
+        is_good = isinstance(note.url, str) and isinstance(note.place, str) and _is_field(note.validator)
+        is_good = is_good and isinstance(total, (int, type(None)))
         # More than all of it is not a part of it.
         return note if is_good and (total is None or self.position <= total) else None
+
+    def _load_note(self) -> bytes:
+        """What it says; b"" for what we have not made: to open a FIFO would be to wait for whoever writes to it."""
+        found = os.lstat(self._note_path)
+        is_odd = found.st_size > _LARGEST_NOTE or not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode))
+        return b"" if is_odd or _is_planted(found, self._path.parent) else self._note_path.read_bytes()
 
     def begin(self, note: Note | None) -> None:
         """Starts anew, with what `note` describes; None: with what cannot be gone on with."""
@@ -164,6 +190,8 @@ class PartialFile:
             self.position = 0
             self.note = note
             if note is not None:
+                # Never into what somebody has put there since.
+                self._note_path.touch(exist_ok=False)
                 self._note_path.write_text(json.dumps(note._asdict()))
 
     def rewind(self, position: int) -> None:
@@ -212,7 +240,9 @@ class PartialFile:
         """It is whole: it takes the place of its target."""
         with self._turn():
             # Not when it has been given up: by now it may be somebody else's.
-            self._check_open()
+            file = self._check_open()
+            if not self._is_still(file):
+                raise OSError(errno.ENOENT, "it has been removed, or replaced, during the download", str(self._path))
             if sys.platform == "win32":
                 self._close_file()
             os.replace(self._path, self._target)
@@ -240,7 +270,7 @@ class PartialFile:
                 self.close()
 
     def _let_go(self) -> None:
-        is_useless = self._file is not None and (self.note is None or not self.position)
+        is_useless = self._file is not None and (self.note is None or not self.position) and self._is_ours_still()
         if sys.platform == "win32":
             self._close_file()
         try:
@@ -250,6 +280,9 @@ class PartialFile:
         finally:
             self._close_file()
 
+    def _is_ours_still(self) -> bool:
+        return self._process == os.getpid() and self._file is not None and self._is_still(self._file)
+
     def _check_open(self) -> int:
         if self._file is None:
             # Somebody has given it up while this was waiting for its turn.
@@ -258,8 +291,13 @@ class PartialFile:
 
     def _close_file(self) -> None:
         file, self._file = self._file, None
-        if file is not None:
-            os.close(file)
+        if file is None:
+            return
+        if sys.platform != "win32" and self._process == os.getpid():
+            # Closing alone leaves it to a child that was forked meanwhile.
+            with suppress(OSError):
+                fcntl.flock(file, fcntl.LOCK_UN)
+        os.close(file)
 
 
 # A link in the place of the part could lead anywhere.
@@ -286,6 +324,7 @@ def find_target(path: object, segment: Callable[[], str]) -> Path:
     if "\0" in given:
         raise _bad_path(given, "a path cannot hold a NUL character")
     # Where it is a link, what it leads to is replaced, and not the link.
+    _check_link(Path(given))
     target = Path(os.path.realpath(given))
     # Unlike `Path.is_dir` it says no where it cannot look: opening the file will say why.
     if os.path.isdir(target):
@@ -296,6 +335,28 @@ def find_target(path: object, segment: Callable[[], str]) -> Path:
     if given.endswith(("/", os.sep)):
         raise _bad_path(given, "there is no such directory")
     return target
+
+
+def _check_link(path: Path) -> None:
+    """Asking where a link leads goes by no rule of the system about which ones to follow."""
+    try:
+        found = os.lstat(path)
+        is_trap = stat.S_ISLNK(found.st_mode) and _is_planted(found, path.parent)
+    except OSError:
+        # Opening will say why.
+        return
+    if is_trap:
+        raise _bad_path(path, "is a link of somebody else's, in a directory where everybody may put one")
+
+
+def _is_planted(found: os.stat_result, directory: Path) -> bool:
+    """Whether somebody may have put it there for others to fall into: the rule of Linux (`protected_regular`,
+    `protected_symlinks`), which not every system has, or has switched on. In any other directory whoever can put
+    something there can also replace it later."""
+    if sys.platform == "win32":
+        return False
+    where = os.stat(directory)
+    return where.st_mode & _SHARED == _SHARED and found.st_uid not in (os.geteuid(), where.st_uid)
 
 
 def _check_target(target: Path) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -210,10 +211,11 @@ def test_whoever_gets_the_lock_of_what_has_gone_opens_anew(
     rounds = []
 
     def late(descriptor: int, operation: int) -> None:
-        rounds.append(descriptor)
-        if len(rounds) == 1:
-            first.finish() if how == "finish" else first.begin(None)
-            first.close()
+        if operation != fcntl.LOCK_UN:
+            rounds.append(descriptor)
+            if len(rounds) == 1:
+                first.finish() if how == "finish" else first.begin(None)
+                first.close()
         real(descriptor, operation)
 
     monkeypatch.setattr(fcntl, "flock", late)
@@ -403,6 +405,175 @@ def test_a_target_that_cannot_be_replaced_leaves_all_of_it(file: Path) -> None:
     again.finish()
     again.close()
     assert file.read_bytes() == b"0123456789"
+
+
+def test_one_that_was_replaced_meanwhile_is_not_made_the_target(file: Path) -> None:
+    first = opened(file, NOTE, b"0123456789")
+    Path(f"{file}{PART}").unlink()
+    second = opened(file, NOTE, b"of another")
+    with pytest.raises(OSError, match="removed, or replaced"):
+        first.finish()
+    first.note = None
+    first.close()
+    assert names(file) == [JSON, PART]
+    second.finish()
+    second.close()
+    assert file.read_bytes() == b"of another"
+
+
+# What lies there already
+
+
+def test_what_has_another_name_too_is_left_alone(file: Path, tmp_path: Path) -> None:
+    """A copy of hard links, as backups are made, or a trap: it is not to change with the part."""
+    opened(file, NOTE, b"01234").close()
+    os.link(f"{file}{PART}", tmp_path / "file.backup")
+    part = opened(file)
+    assert part.position == 0
+    part.begin(None)
+    part.write([b"new"])
+    part.close()
+    assert (tmp_path / "file.backup").read_bytes() == b"01234"
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Path:
+    """A file in a directory like `/tmp`."""
+    if os.geteuid():
+        pytest.skip("only root can make files of somebody else")
+    directory = tmp_path / "tmp"
+    directory.mkdir()
+    directory.chmod(0o1777)
+    return directory / "file"
+
+
+SOMEBODY = 4711
+
+
+def plant(path: Path) -> None:
+    os.chown(path, SOMEBODY, SOMEBODY, follow_symlinks=False)
+
+
+@pytest.mark.parametrize("suffix", [PART, JSON])
+def test_what_somebody_else_has_put_there_is_not_gone_on_with(shared: Path, suffix: str) -> None:
+    opened(shared, NOTE, b"01234").close()
+    plant(Path(f"{shared}{suffix}"))
+    part = opened(shared)
+    assert part.note is None or not part.position
+    part.begin(NOTE)
+    part.write([b"0123456789"])
+    part.finish()
+    part.close()
+    assert shared.stat().st_uid == os.geteuid()
+    assert names(shared) == [""]
+
+
+def test_what_somebody_else_has_put_there_and_cannot_be_removed_is_an_error(
+    shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path(f"{shared}{PART}").write_bytes(b"01234")
+    plant(Path(f"{shared}{PART}"))
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), str(path))
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(AtomHTTPOptionError, match=r"Operation not permitted: '.*/file\.atomhttp\.part'"):
+        PartialFile(shared).open()
+    assert Path(f"{shared}{PART}").read_bytes() == b"01234"
+
+
+def test_where_only_some_may_write_files_of_others_are_gone_on_with(shared: Path) -> None:
+    """On many a mounted file system everything belongs to somebody else."""
+    shared.parent.chmod(0o777)
+    opened(shared, NOTE, b"01234").close()
+    plant(Path(f"{shared}{PART}"))
+    plant(Path(f"{shared}{JSON}"))
+    part = opened(shared)
+    assert (part.position, part.note) == (5, NOTE)
+    part.close()
+
+
+def test_a_link_of_somebody_else_is_not_followed(shared: Path) -> None:
+    directory = shared.parent
+    for name in ("file", "directory"):
+        (directory / name).symlink_to("/")
+        assert find_target(directory / name, lambda: "name") == Path("/name")
+        plant(directory / name)
+        for spelled in (f"{directory}/{name}", f"{directory}/{name}/"):
+            with pytest.raises(AtomHTTPOptionError, match="a link of somebody else's"):
+                find_target(spelled, lambda: "name")
+
+
+def test_a_fifo_in_the_notes_place_is_not_waited_for(file: Path) -> None:
+    opened(file, NOTE, b"01234").close()
+    Path(f"{file}{JSON}").unlink()
+    os.mkfifo(f"{file}{JSON}")
+    part = opened(file)
+    assert (part.position, part.note) == (5, None)
+    part.close()
+    assert names(file) == []
+
+
+def test_a_note_that_is_too_long_is_none(file: Path) -> None:
+    opened(file, NOTE._replace(validator="x" * 1024 * 1024), b"01234").close()
+    part = opened(file)
+    assert part.note is None
+    part.close()
+
+
+def test_a_note_is_not_written_into_what_came_in_between(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    part = opened(file)
+    Path(f"{file}{JSON}").write_bytes(b"theirs")
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", lambda path, missing_ok=False: None)
+        with pytest.raises(FileExistsError):
+            part.begin(NOTE)
+    assert Path(f"{file}{JSON}").read_bytes() == b"theirs"
+    part.close()
+
+
+# A child that is forked meanwhile
+
+
+def in_a_child(function: Callable[[], None]) -> None:
+    """Runs it in a forked process to its end."""
+    child = os.fork()
+    if not child:
+        try:
+            function()
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+
+
+def test_a_child_leaves_it_to_its_parent(file: Path) -> None:
+    part = opened(file, None, b"01234")
+    in_a_child(part.close)
+    with pytest.raises(AtomHTTPOptionError, match="is being downloaded"):
+        PartialFile(file).open()
+    part.finish()
+    part.close()
+    assert file.read_bytes() == b"01234"
+
+
+def test_a_child_does_not_hold_on_to_what_its_parent_has_let_go_of(file: Path) -> None:
+    part = opened(file, NOTE, b"01234")
+    end, held = os.pipe()
+    child = os.fork()
+    if not child:
+        os.close(held)
+        os.read(end, 1)
+        os._exit(0)
+    try:
+        part.close()
+        again = opened(file)
+        assert (again.position, again.note) == (5, NOTE)
+        again.close()
+    finally:
+        os.close(held)
+        os.close(end)
+        os.waitpid(child, 0)
 
 
 def test_a_link_in_the_notes_place_leads_nowhere(file: Path, tmp_path: Path) -> None:
