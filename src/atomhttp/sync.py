@@ -137,28 +137,8 @@ class SyncAtomHTTP(ClientBase, SyncVerbs):
     ) -> Response[Path]:
         """Downloads into a file, whole or not at all: it gets its name when everything is there.
 
-        What has come of an interrupted download stays beside it, as `NAME.atomhttp.part`, when the server has told by
-        a strong validator (an ETag, or an old enough Last-Modified) of what it is; then the next call asks for the rest
-        of exactly that (Range with If-Range, RFC 9110 section 14), and begins anew if it has changed. A `retryConfig`
-        goes on by itself where a connection breaks off. Progress is counted from what was there.
-
-        Args:
-            url: as for `get`.
-            path: the file, which is replaced if it is there; or a directory, and then the last segment of the URL is
-                the file's name.
-            resume: go on with what an earlier call has left; False begins anew.
-            checksum: `"sha256:…"`, in hexadecimal, or another algorithm of `hashlib`: what the file has to come to.
-            options: those of `get`, without `response_type` and `validate_status`.
-
-        Returns:
-            The (last) response. Its `data` is the path of the file.
-
-        Raises:
-            AtomHTTPStatusError: the status was not 2xx. Nothing is written then.
-            AtomHTTPChecksumError: the file is not what it should be. Nothing of it stays.
-            AtomHTTPOptionError: the path cannot be written to, or is being downloaded to already.
-            AtomHTTPError: whatever interrupts the transfer.
-            OSError: the disk is full, or fails.
+        Arguments, result and errors are those of `AtomHTTP.download`. For several files at once let threads share the
+        client.
         """
         from atomhttp._pipeline.download import download  # with hashlib and json, 10 ms of every start
 
@@ -175,18 +155,7 @@ class SyncAtomHTTP(ClientBase, SyncVerbs):
     ) -> Response[Any]:
         """Uploads a file: as the content of a PUT, or as a field of a multipart form that is POSTed.
 
-        Args:
-            url: as for `put`.
-            path: the file. It is streamed, and its name tells its Content-Type.
-            method: instead of PUT or POST.
-            field: the name of the form's field; None: no form.
-            options: those of `put`.
-
-        Raises:
-            AtomHTTPStatusError: the status was not 2xx, unless `validate_status`, the call's or the client's, says
-                which are good.
-            AtomHTTPOptionError: there is no such file, or it cannot be read.
-            AtomHTTPError: whatever interrupts the transfer.
+        Arguments, result and errors are those of `AtomHTTP.upload`.
         """
         return self.request(upload_config(self, url, path, method, field, {**options}))
 

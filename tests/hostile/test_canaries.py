@@ -37,6 +37,7 @@ from atomhttp import (
     AbortSignal,
     AtomHTTP,
     AtomHTTPCanceledError,
+    AtomHTTPChecksumError,
     AtomHTTPClosedError,
     AtomHTTPDecodeError,
     AtomHTTPError,
@@ -516,6 +517,13 @@ async def read_twice(lab: Lab, load: Load) -> None:
             await response.data.read()
 
 
+async def wrong_checksum(lab: Lab, load: Load) -> None:
+    with Origin() as server:
+        async with AtomHTTP(**load.client(server.url)) as client:
+            url = load.url(f"{server.url}/bytes/50")
+            await client.download(url, lab.path("a file"), checksum=f"md5:{'0' * 32}", **without_body(load.call(lab)))
+
+
 async def line_too_long(lab: Lab, load: Load) -> None:
     with Origin() as server:
         async with AtomHTTP(**load.client(server.url)) as client:
@@ -760,6 +768,8 @@ ROWS = (
         origin_at("/bytes/100", transitional={"silentJSONParsing": False}),
     ),
     Row("not gzip", DECODE, "ERR_BAD_RESPONSE", answer(HEAD + b"Content-Encoding: gzip\r\nContent-Length: 1\r\n\r\nx")),
+    # Files
+    Row("another file", AtomHTTPChecksumError, "ERR_CHECKSUM", wrong_checksum, attributes={"expected": "0" * 32}),
     # Use
     Row("closed", AtomHTTPClosedError, "ERR_CLIENT_CLOSED", closed_client),
     Row("read twice", AtomHTTPClosedError, "ERR_STREAM_CONSUMED", read_twice),

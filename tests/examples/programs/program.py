@@ -22,7 +22,7 @@ from support.terminal import Pty
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 # A program may have to wait for its retries, on a machine that is busy.
-LONGEST = 3 * PATIENCE
+LONGEST = 6 * PATIENCE
 
 
 class Done(NamedTuple):
