@@ -81,15 +81,10 @@ LayeredHeaders: TypeAlias = Mapping[str, Any] | Iterable[tuple[str, HeaderValue]
 # is: it decides between the overloads of a verb, and so it is a parameter of theirs.
 
 
-class SharedOptions(TypedDict, total=False):
-    """Options of a call and of a client alike."""
-
+class _MostSharedOptions(TypedDict, total=False):
     base_url: str | None
     baseURL: str | None
     timeout: TimeoutInput
-    responseType: ResponseTypeInput
-    validate_status: StatusValidator | None
-    validateStatus: StatusValidator | None
     auth: AuthInput
     on_upload_progress: ProgressCallback | None
     onUploadProgress: ProgressCallback | None
@@ -156,6 +151,14 @@ class SharedOptions(TypedDict, total=False):
     jsonDecoder: Callable[[bytes], Any] | None
 
 
+class SharedOptions(_MostSharedOptions, total=False):
+    """Options of a call and of a client alike."""
+
+    responseType: ResponseTypeInput
+    validate_status: StatusValidator | None
+    validateStatus: StatusValidator | None
+
+
 class _MostCallOptions(SharedOptions, total=False):
     headers: HeadersInput | None
     json: Any
@@ -189,6 +192,14 @@ class DataOptions(_VerbOptions, total=False):
     """For `verb(url, data)`."""
 
     params: Params
+
+
+class DownloadOptions(_MostSharedOptions, total=False):
+    """For `download(url, path)`."""
+
+    config: ConfigInput
+    params: Params
+    headers: HeadersInput | None
 
 
 class UploadOptions(DataOptions, total=False):

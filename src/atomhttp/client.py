@@ -44,7 +44,7 @@ if TYPE_CHECKING:
         ClientOptions,
         ConfigInput,
         Create,
-        DataOptions,
+        DownloadOptions,
         UploadOptions,
     )
 else:
@@ -316,7 +316,7 @@ class AtomHTTP(ClientBase, AsyncVerbs):
         *,
         resume: bool = True,
         checksum: str | None = None,
-        **options: Unpack[DataOptions],
+        **options: Unpack[DownloadOptions],
     ) -> Response[Path]:
         """Downloads into a file, whole or not at all: it gets its name when everything is there.
 

@@ -26,7 +26,7 @@ from atomhttp.client import (
 )
 
 if TYPE_CHECKING:
-    from atomhttp._verbs import URL, AnyPath, ClientOptions, ConfigInput, DataOptions, SyncVerbs, UploadOptions
+    from atomhttp._verbs import URL, AnyPath, ClientOptions, ConfigInput, DownloadOptions, SyncVerbs, UploadOptions
 else:
     SyncVerbs = object
 
@@ -133,7 +133,7 @@ class SyncAtomHTTP(ClientBase, SyncVerbs):
         *,
         resume: bool = True,
         checksum: str | None = None,
-        **options: Unpack[DataOptions],
+        **options: Unpack[DownloadOptions],
     ) -> Response[Path]:
         """Downloads into a file, whole or not at all: it gets its name when everything is there.
 

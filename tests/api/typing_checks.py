@@ -509,6 +509,7 @@ async def wrong_files(client: AtomHTTP, sync_client: SyncAtomHTTP, file: BinaryI
     await client.download("/", b"a.bin")  # type: ignore[arg-type]
     await client.download("/", "a.bin", sha256="00")  # type: ignore[call-arg]
     await client.download("/", "a.bin", response_type="text")  # type: ignore[call-arg]
+    await client.download("/", "a.bin", validate_status=True)  # type: ignore[call-arg]
     client.download("/", "a.bin")  # type: ignore[unused-coroutine]
     await sync_client.download("/", "a.bin")  # type: ignore[misc]
     sync_client.upload("/")  # type: ignore[call-arg]

@@ -648,9 +648,7 @@ async def test_redirects_are_followed_and_gone_on_with(client: Any, origin: Orig
     assert (tmp_path / "here.bin").read_bytes() == CONTENT
 
 
-async def test_a_redirect_that_leads_elsewhere_by_now_is_another_file(
-    client: Any, origin: Origin, file: Path
-) -> None:
+async def test_a_redirect_that_leads_elsewhere_by_now_is_another_file(client: Any, origin: Origin, file: Path) -> None:
     """A validator is one URL's: here two files of one size have the same."""
     origin.routes["/latest"] = lambda _: Answer(b"", 302, [("Location", "/2.0")])
     origin.routes["/2.0"] = Resource(CONTENT)
@@ -781,6 +779,15 @@ async def test_a_total_that_has_passed_is_the_end(virtual_clock: Any, file: Path
 
 
 # Progress, limits, rate
+
+
+async def test_a_file_that_others_may_not_read_stays_such_a_one(client: Any, origin: Origin, file: Path) -> None:
+    origin.routes["/file"] = Resource(CONTENT)
+    file.write_bytes(b"what was there before")
+    file.chmod(0o600)
+    await client.download(f"{origin.url}/file", file)
+    assert read(file) == CONTENT
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
 async def test_progress_goes_on_from_what_was_there(client: Any, origin: Origin, file: Path) -> None:

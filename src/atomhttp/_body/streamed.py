@@ -210,7 +210,7 @@ class FileBody(StreamedBody):
             raise bad_content(f"{what}: {str(path)!r}: no permission to read it")
         if stat.S_ISREG(found.st_mode):
             return cls(lambda: path.open("rb"), 0, found.st_size, close=True, what=what, exact=exact)
-        return cls(lambda: _LateFile(path), None, None, close=True, what=what, exact=exact)
+        return cls(lambda: _LateFile(path, what), None, None, close=True, what=what, exact=exact)
 
     @classmethod
     def from_file(cls, file: Any) -> FileBody:
@@ -240,16 +240,20 @@ class FileBody(StreamedBody):
 class _LateFile:
     """A FIFO, or a device. To open it may mean to wait for whoever writes to it: its reader does that, on a thread."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, what: str) -> None:
         self.closed = False
         self._path = path
+        self._what = what
         self._file: io.FileIO | None = None
 
     def read(self, size: int) -> bytes:
         """What is there, at most `size` bytes; b"" at the end."""
         if self._file is None:
-            # Without a buffer: that would wait until it is full.
-            self._file = io.FileIO(self._path)
+            try:
+                # Without a buffer: that would wait until it is full.
+                self._file = io.FileIO(self._path)
+            except OSError as error:
+                raise bad_content(f"{self._what}: {str(self._path)!r}: {error.strerror}") from error
         if self.closed:
             # Meanwhile, by somebody who has stopped waiting.
             self._file.close()

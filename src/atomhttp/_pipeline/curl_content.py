@@ -42,10 +42,15 @@ _FIELD_NAME: Final = lazy_pattern(r'name="([^"]*)"')
 # What curl's -F takes for the type of a part.
 _PART_TYPE: Final = lazy_pattern(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+(; *[\w-]+=[\w.+-]+)*", re.ASCII)
 _USERINFO: Final = lazy_pattern(r"(?<=://)[^/?#\s\"'<>]*@")
-# In text of no known form: `name=value`, `name: value`, `"name": "value"`, `<name>value<`.
+# In text of no known form: `name=value`, `name: value`, `"name": "value"`.
 _ASSIGNED: Final = lazy_pattern(
-    r"""(?<![\w.\-])([A-Za-z_][\w.\-]*+)((?:["']?[ \t]*+[=:][ \t]*+|>))"""
-    r"""((?<=>)[^<]*+|"[^"]*+"?|'[^']*+'?|(?<==)[^\s"'<>&,;]++|[^\r\n"'<>&,;]++)"""
+    r"""(?<![\w.\-])([A-Za-z_][\w.\-]*+)(["']?[ \t]*+[=:][ \t]*+)"""
+    r"""("[^"]*+"?|'[^']*+'?|(?<==)[^\s"'<>&,;]++|[^\r\n"'<>&,;]++)"""
+)
+# `<prefix:name attribute="…">value<`.
+_ELEMENT: Final = lazy_pattern(
+    r"(<(?:[\w.\-]++:)?+([A-Za-z_][\w.\-]*+)(?:\s[^<>]*+)?>)(?:<!\[CDATA\[(?:(?!\]\]>).)*+(?:\]\]>)?|[^<]++)++",
+    re.DOTALL,
 )
 
 
@@ -195,10 +200,9 @@ class _ContentWriter:
             return None
         if part.content_type is not None and _PART_TYPE.fullmatch(part.content_type) is None:
             return None
-        is_secret = not self._show_secrets and is_secret_name(part.name)
         content = _content_of(part)
         if content is not None:
-            return _text_argument(part, name, REDACTED.encode() if is_secret else content)
+            return _text_argument(part, name, content if self._show_secrets else _mask_part(part, content))
         # The names of files are no secrets; what would come from somewhere else is not shown.
         source = _name_on_disk(part.value) if part.kind == "file" else part.value if part.kind == "path" else None
         if source is not None and part.start in (None, 0):
@@ -286,7 +290,7 @@ def _mask_json(name: str, value: Any, depth: int) -> Any:
     if is_secret_name(name):
         return REDACTED
     if isinstance(value, str):
-        return redact_value(name, value)
+        return _mask_leaf(name, value)
     if not isinstance(value, (dict, list)):
         return value
     if not depth:
@@ -304,14 +308,24 @@ def _mask_pair(pair: str) -> str:
 
     name, _, value = pair.partition("=")
     plain_name, plain = unquote_plus(name), unquote_plus(value)
-    is_secret = value and (is_secret_parameter(plain_name) or redact_value(plain_name, plain) != plain)
+    is_secret = value and (is_secret_parameter(plain_name) or _mask_leaf(plain_name, plain) != plain)
     return f"{name}={REDACTED}" if is_secret else pair
+
+
+def _mask_leaf(name: str, text: str) -> Any:
+    """A text that goes by `name`, and may be JSON, a query or a document in itself."""
+    masked = redact_value(name, text)
+    return _mask_text(text) if masked == text else masked
 
 
 def _mask_text(text: str) -> str:
     if redact_value("", text) == REDACTED:
         return REDACTED
-    return _ASSIGNED.sub(_mask_assigned, _USERINFO.sub("", text))
+    return _ASSIGNED.sub(_mask_assigned, _ELEMENT.sub(_mask_element, _USERINFO.sub("", text)))
+
+
+def _mask_element(found: re.Match[str]) -> str:
+    return f"{found[1]}{REDACTED}" if is_secret_name(found[2]) else found[0]
 
 
 def _mask_assigned(found: re.Match[str]) -> str:
@@ -321,6 +335,12 @@ def _mask_assigned(found: re.Match[str]) -> str:
 def _mask_form(form: FormData) -> FormData:
     masked = FormData()
     for part in form.parts:
-        value = REDACTED if is_secret_name(part.name) else part.value
-        masked.append(part.name, value, part.filename, part.content_type)
+        content = _content_of(part) or b""
+        shown = _mask_part(part, content)
+        changed = shown.decode("utf-8", "surrogateescape") if part.kind == "text" else shown
+        masked.append(part.name, part.value if shown == content else changed, part.filename, part.content_type)
     return masked
+
+
+def _mask_part(part: FormPart, content: bytes) -> bytes:
+    return REDACTED.encode() if is_secret_name(part.name) else mask_content(content, part.content_type)

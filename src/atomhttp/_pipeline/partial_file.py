@@ -28,9 +28,9 @@ from typing import Any, Final, NamedTuple
 from atomhttp._model.checksum import Checksum
 from atomhttp.errors import AtomHTTPChecksumError, AtomHTTPOptionError
 
-# On Windows a file that somebody has open cannot be renamed, nor removed: there the second download fails by itself, at
-# its end.
-if sys.platform != "win32":
+if sys.platform == "win32":
+    import msvcrt
+else:
     import fcntl
 
 # File systems that know no locks; there the second download is not noticed.
@@ -47,6 +47,19 @@ _SHARED: Final = stat.S_ISVTX | stat.S_IWOTH
 
 
 if sys.platform == "win32":
+    # Nobody else can read or write a byte that is locked: one that few files have. No larger place can be told.
+    _LOCKED: Final = 0x7FFF_FFFE
+
+    def _lock(file: int) -> None:
+        os.lseek(file, _LOCKED, os.SEEK_SET)
+        try:
+            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+        except PermissionError as error:
+            raise BlockingIOError(errno.EAGAIN, error.strerror) from None
+
+    def _unlock(file: int) -> None:
+        os.lseek(file, _LOCKED, os.SEEK_SET)
+        msvcrt.locking(file, msvcrt.LK_UNLCK, 1)
 
     def _write_at(file: int, data: memoryview, position: int) -> int:
         os.lseek(file, position, os.SEEK_SET)
@@ -56,6 +69,12 @@ if sys.platform == "win32":
         os.lseek(file, position, os.SEEK_SET)
         return os.read(file, size)
 else:
+
+    def _lock(file: int) -> None:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def _unlock(file: int) -> None:
+        fcntl.flock(file, fcntl.LOCK_UN)
 
     def _write_at(file: int, data: memoryview, position: int) -> int:
         return os.pwrite(file, data, position)
@@ -152,10 +171,8 @@ class PartialFile:
         return found.st_nlink <= 1 and not _is_planted(found, self._path.parent)
 
     def _take_lock(self, file: int) -> None:
-        if sys.platform == "win32":
-            return
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(file)
         except BlockingIOError:
             raise OSError(errno.EBUSY, "it is being downloaded already, by another call or process") from None
         except OSError as error:
@@ -243,6 +260,9 @@ class PartialFile:
             file = self._check_open()
             if not self._is_still(file):
                 raise OSError(errno.ENOENT, "it has been removed, or replaced, during the download", str(self._path))
+            # A file that others may not read stays such a one.
+            with suppress(FileNotFoundError):
+                os.chmod(self._path, stat.S_IMODE(os.stat(self._target).st_mode))
             if sys.platform == "win32":
                 self._close_file()
             os.replace(self._path, self._target)
@@ -293,10 +313,10 @@ class PartialFile:
         file, self._file = self._file, None
         if file is None:
             return
-        if sys.platform != "win32" and self._process == os.getpid():
-            # Closing alone leaves it to a child that was forked meanwhile.
+        if self._process == os.getpid():
+            # Closing alone leaves the lock to a child that was forked meanwhile.
             with suppress(OSError):
-                fcntl.flock(file, fcntl.LOCK_UN)
+                _unlock(file)
         os.close(file)
 
 

@@ -664,6 +664,15 @@ SECRET: dict[str, dict[str, Any]] = {
     "text of an assignment": {"data": f"PASSWORD='{canary('text')} {canary('text')}' run token={canary('text')}"},
     "a token as text": {"data": f"Bearer {canary('text')}"},
     "XML": {"data": f"<login><password>{canary('xml')} {canary('xml')}</password></login>"},
+    "XML as it is signed": {
+        "data": f"<s:password s:type='x'>{canary('xml')}</s:password><token> <![CDATA[<{canary('xml')}]]></token>"
+    },
+    "JSON in JSON": {
+        "json": {"payload": f'{{"token": "{canary("json")}"}}', "query": f'{{login(password: "{canary("j")}")}}'}
+    },
+    "JSON in a form": {"form": {"payload": f'{{"token": "{canary("json")}"}}'}},
+    "JSON in multipart": {"data": FormData({"payload": f'{{"token": "{canary("json")}"}}'})},
+    "a file in multipart": {"data": FormData({"file": (".env", f"token={canary('text')}".encode()), "a=b": "1"})},
     "binary content": {"data": f"password={canary('binary')}".encode() + b"\0\xff"},
 }
 
@@ -698,6 +707,11 @@ def test_masked_json_is_json_of_the_same_shape() -> None:
     assert '--data-raw \'{"password":"[redacted]","n":[1,{"token":null,"ok":true}]}\'' in config.to_curl()
 
 
+def test_masked_xml_is_xml_of_the_same_shape() -> None:
+    config = RequestConfig(url="http://h/", method="POST", data="<a:login><a:token x='1'>x</a:token>y<key/></a:login>")
+    assert "<a:login><a:token x='1'>[redacted]</a:token>y<key/></a:login>" in config.to_curl().replace("'\"'\"'", "'")
+
+
 def test_masking_takes_no_longer_for_hostile_text() -> None:
     for text in (
         "a" * 90_000,
@@ -707,6 +721,10 @@ def test_masking_takes_no_longer_for_hostile_text() -> None:
         "a " * 45_000,
         "://" * 30_000,
         "a>" * 45_000,
+        "<a " * 30_000,
+        "<a:" * 30_000,
+        "<a><![CDATA[" * 7_000,
+        "<a>" + " " * 90_000,
     ):
         with contextlib.suppress(AtomHTTPOptionError):
             assert RequestConfig(url="http://h/", method="POST", data=text).to_curl()

@@ -3,11 +3,14 @@ from __future__ import annotations
 import errno
 import fcntl
 import hashlib
+import importlib.util
 import json
 import os
+import subprocess
+import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -421,6 +424,61 @@ def test_one_that_was_replaced_meanwhile_is_not_made_the_target(file: Path) -> N
     assert file.read_bytes() == b"of another"
 
 
+# Windows
+
+
+class FakeMsvcrt(ModuleType):
+    """Locks as Windows has them: of a byte, for as long as its file is open."""
+
+    LK_NBLCK, LK_UNLCK = 2, 0
+
+    def __init__(self) -> None:
+        super().__init__("msvcrt")
+        self.locked: dict[tuple[int, int], int] = {}
+
+    def locking(self, file: int, mode: int, count: int) -> None:
+        found = os.fstat(file)
+        place = (found.st_ino, os.lseek(file, 0, os.SEEK_CUR))
+        assert place[1] > 2**30
+        assert count == 1
+        if mode == self.LK_UNLCK:
+            assert self.locked.pop(place) == file
+        elif place in self.locked:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        else:
+            self.locked[place] = file
+
+
+def test_on_windows_there_is_one_at_a_time_too(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = FakeMsvcrt()
+    assert partial_file.__file__ is not None
+    spec = importlib.util.spec_from_file_location("atomhttp._pipeline.partial_file_of_windows", partial_file.__file__)
+    assert spec is not None
+    assert spec.loader is not None
+    module: Any = importlib.util.module_from_spec(spec)
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "platform", "win32")
+        patched.setitem(sys.modules, "msvcrt", fake)
+        spec.loader.exec_module(module)
+        first = module.PartialFile(file)
+        first.open()
+        first.begin(module.Note("digest", '"v1"', 10))
+        first.write([b"01234"])
+        with pytest.raises(AtomHTTPOptionError, match="it is being downloaded already"):
+            module.PartialFile(file).open()
+        first.close()
+        assert fake.locked == {}
+        again = module.PartialFile(file)
+        again.open()
+        again.write([b"56789"])
+        again.verify(Checksum("md5", hashlib.md5(b"0123456789", usedforsecurity=False).hexdigest()))
+        again.finish()
+        again.close()
+    assert fake.locked == {}
+    assert names(file) == [""]
+    assert file.read_bytes() == b"0123456789"
+
+
 # What lies there already
 
 
@@ -533,47 +591,71 @@ def test_a_note_is_not_written_into_what_came_in_between(file: Path, monkeypatch
     part.close()
 
 
-# A child that is forked meanwhile
+# A child that is forked meanwhile; in a process without threads
 
 
-def in_a_child(function: Callable[[], None]) -> None:
-    """Runs it in a forked process to its end."""
-    child = os.fork()
-    if not child:
-        try:
-            function()
-        finally:
-            os._exit(0)
-    os.waitpid(child, 0)
+def run_alone(code: str, file: Path) -> None:
+    given = [sys.executable, "-W", "error", "-c", f"{FORKING}{code}", str(file)]
+    subprocess.run(given, check=True, timeout=PATIENCE)
+
+
+FORKING = """
+import os, sys
+from pathlib import Path
+from atomhttp._pipeline.partial_file import Note, PartialFile
+from atomhttp.errors import AtomHTTPOptionError
+
+file = Path(sys.argv[1])
+part = PartialFile(file)
+part.open()
+note = Note("digest", '"v1"', 10)
+"""
 
 
 def test_a_child_leaves_it_to_its_parent(file: Path) -> None:
-    part = opened(file, None, b"01234")
-    in_a_child(part.close)
-    with pytest.raises(AtomHTTPOptionError, match="is being downloaded"):
-        PartialFile(file).open()
-    part.finish()
+    code = """
+part.write([b"01234"])
+child = os.fork()
+if not child:
     part.close()
+    os._exit(0)
+os.waitpid(child, 0)
+try:
+    PartialFile(file).open()
+except AtomHTTPOptionError as error:
+    assert "is being downloaded" in str(error), error
+else:
+    sys.exit("the lock has gone")
+part.finish()
+part.close()
+"""
+    run_alone(code, file)
+    assert names(file) == [""]
     assert file.read_bytes() == b"01234"
 
 
 def test_a_child_does_not_hold_on_to_what_its_parent_has_let_go_of(file: Path) -> None:
-    part = opened(file, NOTE, b"01234")
-    end, held = os.pipe()
-    child = os.fork()
-    if not child:
-        os.close(held)
-        os.read(end, 1)
-        os._exit(0)
-    try:
-        part.close()
-        again = opened(file)
-        assert (again.position, again.note) == (5, NOTE)
-        again.close()
-    finally:
-        os.close(held)
-        os.close(end)
-        os.waitpid(child, 0)
+    code = """
+part.begin(note)
+part.write([b"01234"])
+end, held = os.pipe()
+child = os.fork()
+if not child:
+    os.close(held)
+    os.read(end, 1)
+    os._exit(0)
+try:
+    part.close()
+    again = PartialFile(file)
+    again.open()
+    assert (again.position, again.note) == (5, note)
+    again.close()
+finally:
+    os.close(held)
+    os.waitpid(child, 0)
+"""
+    run_alone(code, file)
+    assert names(file) == [JSON, PART]
 
 
 def test_a_link_in_the_notes_place_leads_nowhere(file: Path, tmp_path: Path) -> None:
