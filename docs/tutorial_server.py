@@ -16,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import sys
 import threading
 from email import policy
 from email.parser import BytesParser
@@ -108,10 +109,19 @@ def build_server(port: int = 8000) -> ThreadingHTTPServer:
     return server
 
 
-if __name__ == "__main__":
-    with build_server() as running:
+def main() -> None:
+    """Serves until Ctrl-C."""
+    try:
+        running = build_server()
+    except OSError as error:
+        sys.exit(f"port 8000: {error.strerror}; is there one running already?")
+    with running:
         print("http://localhost:8000 is there; Ctrl-C ends it")
         try:
             running.serve_forever()
         except KeyboardInterrupt:
             print("ended")
+
+
+if __name__ == "__main__":
+    main()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 # Its plugin would import it when the run is over, and let trio register a random generator that the leak guard's
 # gc.freeze has by then hidden from it: a warning, which is an error.
-import hypothesis  # noqa: F401
+import hypothesis
 import pytest
 
 from support import leaks, network
@@ -20,6 +20,10 @@ from support.clock import VirtualClockLoop, engine_clock
 from support.nginx import Nginx, find_nginx, run_nginx
 from support.origin import Origin
 from support.proxies import RealProxy, find_program, package, run_proxy
+
+# Hypothesis would fail an example that takes longer than 200 ms: that judges the machine, and what else runs on it.
+hypothesis.settings.register_profile("suite", deadline=None)
+hypothesis.settings.load_profile("suite")
 
 # What a developer's shell may hold and a client reads: a test that wants one of these sets it itself.
 SCRUBBED = (

@@ -25,7 +25,9 @@ _SECRET_WORDS: Final = lazy_pattern(
 # What OAuth calls its authorisation code; in anything but a query, a code is an everyday thing.
 _SECRET_PARAMETERS: Final = frozenset(("code",))
 # Options that are about secrets, and hold none.
-_PLAIN_NAMES: Final = frozenset(("xsrfcookiename", "xsrfheadername", "withxsrftoken", "withcredentials"))
+_PLAIN_NAMES: Final = frozenset(
+    ("xsrfcookiename", "xsrfheadername", "withxsrftoken", "withcredentials", "accesscontrolallowcredentials")
+)
 _URL_FIELDS: Final = frozenset(("location", "contentlocation", "referer", "link", "refresh"))
 _NOT_LETTERS: Final = lazy_pattern(r"[^a-z0-9]")
 _USERINFO: Final = lazy_pattern(r"(?<=//)[^/?#]*@")

@@ -57,7 +57,7 @@ def test_the_wheel(contents: ModuleType, tracked: set[str]) -> None:
     expected = {name for name in contents.expected_wheel(tracked, "0") if ".dist-info/" not in name}
     assert contents.compare("wheel", chosen("wheel"), expected) == []
     assert {"atomhttp/py.typed", "atomhttp/__init__.py", "atomhttp_pytest.py"} <= expected
-    assert {name.partition("/")[0] for name in expected} == {"atomhttp", "atomhttp_pytest.py"}
+    assert {name.partition("/")[0] for name in expected} == {"atomhttp", "atomhttp_command.py", "atomhttp_pytest.py"}
 
 
 def test_what_differs_is_named(contents: ModuleType) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
+import io
 import os
 import select
 import signal
@@ -11,14 +13,17 @@ import struct
 import subprocess
 import sys
 import termios
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, TextIO
+from unittest import mock
 
 import pyte
 
+from atomhttp._cli.run import main
 from support.server import PATIENCE
 
 # Warnings are errors here too; what is printed of one at the end would be seen in stderr.
@@ -40,8 +45,29 @@ def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**kept, "TERM": "xterm-256color", "PYTHONIOENCODING": "utf-8", **(more or {})}
 
 
-def run(*words: object, stdin: bytes = b"", cwd: Path | None = None, env: Mapping[str, str] | None = None) -> Done:
-    """Runs `atomhttp` with pipes."""
+def run(*words: object, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> Done:
+    """Runs `atomhttp` in this process, writing into memory: a process costs half a second. What is about processes
+    (pipes, signals, how Python ends) takes `run_apart`."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8") for _ in range(2))
+    code = _call(words, out, err, cwd, env)
+    return Done(code, out.detach().getvalue(), err.detach().getvalue().decode())
+
+
+def _call(words: Sequence[object], out: TextIO, err: TextIO, cwd: Path | None, env: Mapping[str, str] | None) -> int:
+    with (
+        mock.patch.dict(os.environ, environment(env), clear=True),
+        mock.patch.object(sys, "stdin", None),
+        contextlib.chdir(cwd or "."),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        return main([str(word) for word in words])
+
+
+def run_apart(
+    *words: object, stdin: bytes = b"", cwd: Path | None = None, env: Mapping[str, str] | None = None
+) -> Done:
+    """Runs `atomhttp` in a process of its own, with pipes."""
     done = subprocess.run(
         [*COMMAND, *map(str, words)],
         input=stdin,
@@ -54,65 +80,19 @@ def run(*words: object, stdin: bytes = b"", cwd: Path | None = None, env: Mappin
     return Done(done.returncode, done.stdout, done.stderr.decode())
 
 
-class Terminal:
-    """`atomhttp`, or another program, at a terminal of its own. A context manager.
+class Screen:
+    """A terminal, and what stands on it. A context manager.
 
     Attributes:
         written: every byte that it was sent.
     """
 
-    def __init__(
-        self,
-        *words: object,
-        program: Sequence[str] = COMMAND,
-        cwd: Path | None = None,
-        env: Mapping[str, str] | None = None,
-        columns: int = 100,
-        lines: int = 40,
-        stdout: int | None = None,
-    ) -> None:
+    def __init__(self, columns: int = 100, lines: int = 40) -> None:
         self.written = b""
         self._screen = pyte.HistoryScreen(columns, lines, history=1000)
         self._stream = pyte.ByteStream(self._screen)
-        self._master, slave = os.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
-        # A leader of a session that opens a terminal gets it for its own: where passwords are asked for, and Ctrl+C.
-        output = ">&0" if stdout is None else ""
-        shell = ["sh", "-c", f'exec "$@" <>"$0" {output} 2>&0', os.ttyname(slave)]
-        self.process = subprocess.Popen(
-            [*shell, *program, *map(str, words)],
-            stdin=subprocess.DEVNULL,
-            stdout=stdout,
-            cwd=cwd,
-            env=environment(env),
-            start_new_session=True,
-        )
-        self._slave = slave
-
-    def type(self, text: str) -> None:
-        os.write(self._master, text.encode())
-
-    def interrupt(self) -> None:
-        """Ctrl+C."""
-        self.type("\x03")
-
-    def wait_for(self, text: str) -> None:
-        """Until `text` has been written."""
-        deadline = time.monotonic() + PATIENCE
-        while text.encode() not in self.written:
-            assert time.monotonic() < deadline, self.written
-            self._read(0.05)
-
-    def wait(self) -> int:
-        """Until the program has ended: its exit code."""
-        deadline = time.monotonic() + PATIENCE * 3
-        while self.process.poll() is None:
-            assert time.monotonic() < deadline, self.written
-            # A program that writes more than the terminal holds waits for us.
-            self._read(0.05)
-        while self._read(0):
-            pass
-        return self.process.returncode
+        self._master, self._slave = os.openpty()
+        fcntl.ioctl(self._slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
 
     @property
     def rows(self) -> list[str]:
@@ -149,8 +129,85 @@ class Terminal:
         self._stream.feed(block)
         return bool(block)
 
+    @contextlib.contextmanager
+    def open(self, encoding: str) -> Iterator[TextIO]:
+        """A file that writes on it. Whoever writes more than the terminal holds waits for a reader: a thread reads."""
+        is_over = threading.Event()
+        reader = threading.Thread(target=self._follow, args=(is_over,))
+        reader.start()
+        try:
+            with open(os.dup(self._slave), "w", encoding=encoding) as file:
+                yield file
+        finally:
+            is_over.set()
+            reader.join()
+
+    def _follow(self, is_over: threading.Event) -> None:
+        while not is_over.is_set():
+            self._read(0.01)
+        while self._read(0):
+            pass
+
     def __enter__(self) -> Self:
         return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        os.close(self._master)
+        os.close(self._slave)
+
+
+class Terminal(Screen):
+    """`atomhttp`, or another program, in a process of its own at a terminal of its own."""
+
+    def __init__(
+        self,
+        *words: object,
+        program: Sequence[str] = COMMAND,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        columns: int = 100,
+        lines: int = 40,
+        stdout: int | None = None,
+    ) -> None:
+        super().__init__(columns, lines)
+        # A leader of a session that opens a terminal gets it for its own: where passwords are asked for, and Ctrl+C.
+        output = ">&0" if stdout is None else ""
+        shell = ["sh", "-c", f'exec "$@" <>"$0" {output} 2>&0', os.ttyname(self._slave)]
+        self.process = subprocess.Popen(
+            [*shell, *program, *map(str, words)],
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            cwd=cwd,
+            env=environment(env),
+            start_new_session=True,
+        )
+
+    def type(self, text: str) -> None:
+        os.write(self._master, text.encode())
+
+    def interrupt(self) -> None:
+        """Ctrl+C."""
+        self.type("\x03")
+
+    def wait_for(self, text: str) -> None:
+        """Until `text` has been written."""
+        deadline = time.monotonic() + PATIENCE
+        while text.encode() not in self.written:
+            assert time.monotonic() < deadline, self.written
+            self._read(0.05)
+
+    def wait(self) -> int:
+        """Until the program has ended: its exit code."""
+        deadline = time.monotonic() + PATIENCE * 3
+        while self.process.poll() is None:
+            assert time.monotonic() < deadline, self.written
+            # A program that writes more than the terminal holds waits for us.
+            self._read(0.05)
+        while self._read(0):
+            pass
+        return self.process.returncode
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -158,11 +215,12 @@ class Terminal:
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait(PATIENCE)
-        os.close(self._master)
-        os.close(self._slave)
+        super().__exit__(kind, error, traceback)
 
 
-def at_terminal(*words: object, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> tuple[int, Terminal]:
-    """Runs `atomhttp` at a terminal to its end: its exit code, and the terminal to look at."""
-    with Terminal(*words, cwd=cwd, env=env) as terminal:
-        return terminal.wait(), terminal
+def at_terminal(*words: object, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> tuple[int, Screen]:
+    """Runs `atomhttp` in this process at a terminal, to its end: its exit code, and the terminal to look at. What is
+    about keys and signals takes `Terminal`."""
+    with Screen() as screen, screen.open(environment(env)["PYTHONIOENCODING"]) as file:
+        code = _call(words, file, file, cwd, env)
+    return code, screen

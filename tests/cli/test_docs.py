@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 import pytest
 
 from atomhttp import __version__
-from cli.program import Terminal
+from cli.program import Terminal, run
 from support.origin import Answer, Origin, Received, pattern
 from support.seed_origin import answer, parts
 
@@ -116,7 +115,5 @@ def test_every_option_is_on_the_page_and_the_other_way_round() -> None:
 
 
 def options_of(command: str) -> set[str]:
-    shown = subprocess.run(
-        [sys.executable, "-m", "atomhttp", command, "--help"], capture_output=True, text=True, check=True
-    )
-    return set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", shown.stdout))
+    shown = run(command, "--help").out.decode()
+    return set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", shown))

@@ -10,7 +10,7 @@ import pytest
 
 from atomhttp import errors
 from atomhttp._cli.exit_codes import MEANINGS, ExitCode, exit_code_of
-from cli.program import Done, run
+from cli.program import Done, run, run_apart
 from support.origin import Answer, Origin
 from support.peer import Peer, close, drain, end, expect_head, hold, send
 
@@ -19,6 +19,12 @@ def check_failure(done: Done, code: ExitCode, line: str) -> None:
     """It ended with `code` and said `line`, a pattern, and nothing else."""
     assert done.code == code, done.err
     assert re.fullmatch(f"atomhttp: {line}\n", done.err), done.err
+
+
+def test_a_process_ends_like_that_and_says_nothing_else(origin: Origin) -> None:
+    assert run_apart("get", f"{origin.url}/bytes/0") == (0, b"", "")
+    check_failure(run_apart("get", f"{origin.url}/missing"), ExitCode.CLIENT_ERROR, r"request failed .* \(\w+\)")
+    check_failure(run_apart("get", "/x"), ExitCode.USAGE, r"URL: expected a host, .*")
 
 
 @pytest.mark.parametrize("status", [200, 204, 304, 399])
@@ -96,11 +102,12 @@ def test_a_full_disk(origin: Origin) -> None:
     check_failure(run("get", f"{origin.url}/bytes/9", "-o", "/dev/full"), ExitCode.FILE, r".*[Nn]o space left.*")
 
 
-def test_a_place_that_is_not_there(origin: Origin, tmp_path: Path) -> None:
-    done = run("get", f"{origin.url}/bytes/9", "-o", tmp_path / "no" / "file")
+def test_a_place_that_is_not_there_is_noticed_before_anything_is_sent(origin: Origin, tmp_path: Path) -> None:
+    done = run("post", f"{origin.url}/bytes/9", "-o", tmp_path / "no" / "file")
     check_failure(done, ExitCode.FILE, r".*No such file or directory.*")
-    done = run("get", f"{origin.url}/bytes/9", "-o", tmp_path)
+    done = run("post", f"{origin.url}/bytes/9", "-o", tmp_path)
     check_failure(done, ExitCode.FILE, r"-o: '.*' is a directory; .*")
+    assert origin.requests == []
 
 
 def test_a_wrong_url_is_usage() -> None:

@@ -89,6 +89,31 @@ def test_text_of_another_charset_and_with_other_line_ends() -> None:
         assert at_terminal("get", origin.url)[1].written == "naïve\r\n".encode()
 
 
+@pytest.mark.parametrize("charset", ["utf-16", "utf-32"])
+@pytest.mark.parametrize("size", [1, 1000])
+def test_a_byte_order_mark_may_be_missing(charset: str, size: int) -> None:
+    for codec, mark in ((charset, ""), (f"{charset}-be", "\ufeff"), (f"{charset}-le", "")):
+        body = f"{mark}naïve".encode(codec)
+        pieces = [b"%x\r\n%b\r\n" % (len(piece), piece) for piece in _cut(body, size)]
+        head = f"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset={charset}\r\nTransfer-Encoding: chunked\r\n\r\n"
+        with Peer([expect_head(), send(head.encode()), *map(send, pieces), send(b"0\r\n\r\n"), drain()]) as peer:
+            assert at_terminal("get", peer.url)[1].rows == ["naïve"]
+
+
+def _cut(body: bytes, size: int) -> list[bytes]:
+    return [body[start : start + size] for start in range(0, len(body), size)]
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "text/plain"])
+def test_what_has_come_before_it_broke_off_is_shown(content_type: str) -> None:
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nContent-Length: 9\r\n\r\n"
+    with Peer([expect_head(), send(head.encode() + b'{"a"'), end(), drain()]) as peer:
+        code, terminal = at_terminal("get", peer.url)
+    assert code == 7
+    assert terminal.rows[0] == '{"a"'
+    assert terminal.rows[1].startswith("atomhttp: the connection ended 5 bytes before the end")
+
+
 @pytest.mark.parametrize(
     ("body", "content_type", "what"),
     [
@@ -356,12 +381,23 @@ def test_a_reader_that_has_enough_is_no_error() -> None:
     assert (done.stdout, done.stderr) == (b"line\n141\n", b"")
 
 
-def test_a_closed_output_is_no_fault(origin: Origin) -> None:
+@pytest.mark.parametrize("closed", [">&-", ">&- 2>&-"])
+def test_a_closed_output_is_no_fault(origin: Origin, closed: str) -> None:
     done = subprocess.run(
-        ["bash", "-c", '"$@" >&- 2>&-; echo $?', "-", *COMMAND, "get", f"{origin.url}/bytes/9"],
+        ["bash", "-c", f'"$@" {closed}; echo $?', "-", *COMMAND, "get", f"{origin.url}/bytes/9"],
         capture_output=True, env=environment(), check=True,
     )  # fmt: skip
     assert (done.stdout, done.stderr) == (b"0\n", b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device here that is always full")
+def test_what_cannot_be_said_changes_no_exit_code(origin: Origin) -> None:
+    for words, code in ((("get", f"{origin.url}/status/404"), 4), (("get", f"{origin.url}/bytes/0", "-v"), 0)):
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run(
+                [*COMMAND, *words], stdout=subprocess.DEVNULL, stderr=full, env=environment(), check=False
+            )
+        assert done.returncode == code
 
 
 def test_an_ascii_terminal_gets_what_it_can_show() -> None:

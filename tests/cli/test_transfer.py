@@ -146,6 +146,13 @@ def test_a_lost_connection_is_gone_on_with(tmp_path: Path) -> None:
     assert names(tmp_path) == ["a.bin"]
 
 
+def test_what_is_refused_is_not_gone_on_with(files: Origin, tmp_path: Path) -> None:
+    (tmp_path / "a.bin").write_bytes(b"mine")
+    (tmp_path / "a.bin.atomhttp.part").write_bytes(b"of another time")
+    done = run("download", f"{files.url}/a.bin", cwd=tmp_path)
+    assert done.err == "atomhttp: 'a.bin' is there already; --overwrite replaces it, FILE gives another name\n"
+
+
 def test_without_resume_it_begins_anew(files: Origin, tmp_path: Path) -> None:
     (tmp_path / "a.bin.atomhttp.part").write_bytes(FILE[:1000])
     assert run("download", f"{files.url}/a.bin", "--no-resume", cwd=tmp_path).code == 0

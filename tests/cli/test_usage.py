@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -12,7 +13,7 @@ import pytest
 
 from atomhttp import __version__
 from atomhttp._cli.run import main
-from cli.program import COMMAND, Terminal, environment, run
+from cli.program import COMMAND, Terminal, environment, run_apart
 from support.origin import Origin
 
 GET, POST, DOWNLOAD, UPLOAD = ("get", "h.test"), ("post", "h.test"), ("download", "http://h.test/f"), ("upload",)
@@ -28,6 +29,18 @@ WRONG = [
     (("get", "a.test", "https://u:s3cret@b.test"), "Got unexpected extra argument (https://b.test)"),
     (("get", "http:/h"), "(ERR_INVALID_URL)"),
     (("get", "h.test", "--headr", "a: b"), "--headr"),
+    (("localhost",), "expected a command before the URL, as in 'atomhttp get localhost'"),
+    (("-X", "POST", "h.test"), "No such option '-X'; the method is the command, as in 'atomhttp post URL'"),
+    ((*GET, "-kL"), "No such option '-k'; here it is --insecure, or better --cacert FILE"),
+    ((*GET, "-u", "ada:s3cret"), "No such option '-u'; here it is --auth USER[:PASSWORD]"),
+    ((*DOWNLOAD, "-o", "file"), "No such option '-o'; FILE stands behind the URL"),
+    (("-v", *GET), "No such option '-v'; options stand behind the command, as in 'atomhttp get URL -v'"),
+    (
+        (*POST, "name=s3cret"),
+        "extra argument (name=…); -q KEY=VALUE is for the query, -F NAME=VALUE for a form, --json",
+    ),
+    ((*POST, "X-Key:s3cret", "a:=1"), "extra arguments (X-Key:… a:=…); -q KEY=VALUE is for the query"),
+    ((*POST, "a", "b"), "Got unexpected extra arguments (a b) (try"),
     ((*GET, "-H", "Authorization s3cret"), "-H: expected 'Name: value', got no colon after 'Authorization'"),
     ((*GET, "-H", "a b: s3cret"), "-H: expected 'Name: value', got 'a b', which is no field's name"),
     ((*GET, "-H", ": s3cret"), "-H: expected 'Name: value', got '', which is no field's name"),
@@ -44,6 +57,10 @@ WRONG = [
     ((*POST, "--json", f"@{HERE}"), "--json: expected JSON, and it is not: Extra data"),
     ((*POST, "-F", "photo"), "-F: expected name=value or name=@file, got 'photo'"),
     ((*POST, "-F", f"a=@{HERE};type=no\ntype"), "-F: form"),
+    ((*POST, "-F", "a=@-", "-F", "b=@-"), "-F: standard input is given twice, and can be read once"),
+    ((*GET, "--cacert", ""), "--cacert: expected the name of a file, got an empty text"),
+    ((*GET, "--cert", ""), "--cert: expected the name of a file, got an empty text"),
+    ((*GET, "--cert", HERE, "--key", ""), "--key: expected the name of a file, got an empty text"),
     ((*GET, "--auth", "a:b", "--bearer", "s3cret"), "--bearer and --auth: give one of them"),
     ((*GET, "--digest", "--bearer", "s3cret"), "--bearer and --digest: give one of them"),
     ((*GET, "--digest"), "--digest: expected --auth user:password with it"),
@@ -63,7 +80,11 @@ WRONG = [
     ((*GET, "--color", "blue"), "Invalid value for '--color': 'blue' is not one of 'auto', 'always', 'never'"),
     (("download",), "Missing argument"),
     ((*DOWNLOAD, ""), "FILE: expected the name of a file, got an empty text"),
+    ((*DOWNLOAD, "-"), "FILE: expected the name of a file, got '-'; 'atomhttp get URL' writes to standard output"),
+    (("upload", "-", "h.test"), "FILE: expected the name of a file, got '-'; 'atomhttp put URL -d -' sends standard"),
     ((*DOWNLOAD, "http://h.test/g", "file"), "FILE: expected one URL with it, or URLs that begin with https://"),
+    ((*DOWNLOAD, "-O", ""), "-O: expected the name of a directory, got an empty text"),
+    (("upload", HERE, "h.test", "--field", ""), "--field: expected the name of a field, got an empty text"),
     ((*DOWNLOAD, "--sha256", "12"), "--sha256: expected 64 hexadecimal digits, got '12'"),
     ((*DOWNLOAD, "http://h.test/g", "--sha256", "a" * 64), "--sha256: expected one URL with it, got several"),
     ((*DOWNLOAD, "-j", "0"), "Invalid value for '-j' / '--jobs': 0 is not in the range 1<=x<=64"),
@@ -79,6 +100,7 @@ def test_a_wrong_word(
     tmp_path: Path,
 ) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO()))
     assert main(words) == 2
     shown = capsys.readouterr()
     assert shown.out == ""
@@ -151,9 +173,23 @@ def test_every_option_of_the_help_is_explained(capsys: pytest.CaptureFixture[str
     assert sections == ["Request:", "Content:", "Connection:", "Output:", "Help:"]
 
 
+def test_help_is_shown_on_what_has_not_all_letters_and_to_whom_does_not_read_it() -> None:
+    done = run_apart("download", "--help", env={"PYTHONIOENCODING": "ascii"})
+    assert (done.code, done.err) == (0, "")
+    assert b"--sha256 9f86d0\\u2026" in done.out
+    script = '("$@"; echo "$?" >&2) | true'
+    done = subprocess.run(
+        ["sh", "-c", script, "-", *COMMAND, "--help"], capture_output=True, env=environment(), check=True
+    )
+    assert done.stderr == b"141\n"
+
+
 def test_completion() -> None:
-    done = run(env={"_ATOMHTTP_COMPLETE": "bash_complete", "COMP_WORDS": "atomhttp get --ti", "COMP_CWORD": "2"})
+    done = run_apart(env={"_ATOMHTTP_COMPLETE": "bash_complete", "COMP_WORDS": "atomhttp get --ti", "COMP_CWORD": "2"})
     assert (done.code, set(done.out.split())) == (0, {b"plain,--timings", b"plain,--timeout"})
+    done = run_apart(env={"_ATOMHTTP_COMPLETE": "bash_source"})
+    assert (done.code, done.err) == (0, "")
+    assert b"_atomhttp_completion" in done.out
 
 
 # Without what it needs

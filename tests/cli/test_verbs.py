@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.program import run
+from cli.program import run, run_apart
 from support.certificates import Certificates
 from support.origin import Answer, Origin, Received
 from support.seed_origin import parts
@@ -15,7 +15,7 @@ from support.seed_origin import parts
 
 def sent(origin: Origin, *words: object, stdin: bytes = b"", cwd: Path | None = None) -> Received:
     """What `origin` received when `atomhttp` was called with `words`."""
-    done = run(*words, stdin=stdin, cwd=cwd)
+    done = run_apart(*words, stdin=stdin, cwd=cwd) if stdin else run(*words, cwd=cwd)
     assert done.code == 0, done.err
     assert done.err == ""
     return origin.requests[-1]
@@ -91,6 +91,10 @@ def test_json_is_sent_as_it_is_given(origin: Origin, tmp_path: Path) -> None:
         request = sent(origin, "post", f"{origin.url}/echo", *words, stdin=stdin.encode(), cwd=tmp_path)
         assert request.body == text.encode()
         assert request.get("Content-Type") == "application/json"
+
+
+def test_a_number_of_json_may_be_of_any_length(origin: Origin) -> None:
+    assert sent(origin, "post", f"{origin.url}/echo", "--json", "9" * 5000).body == b"9" * 5000
 
 
 def test_json_may_have_another_type(origin: Origin) -> None:

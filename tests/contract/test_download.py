@@ -783,11 +783,11 @@ async def test_a_total_that_has_passed_is_the_end(virtual_clock: Any, file: Path
 
 async def test_a_file_that_others_may_not_read_stays_such_a_one(client: Any, origin: Origin, file: Path) -> None:
     origin.routes["/file"] = Resource(CONTENT)
-    file.write_bytes(b"what was there before")
-    file.chmod(0o600)
+    write(file, b"what was there before")
+    os.chmod(file, 0o600)
     await client.download(f"{origin.url}/file", file)
     assert read(file) == CONTENT
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(os.stat(file).st_mode) == 0o600
 
 
 async def test_progress_goes_on_from_what_was_there(client: Any, origin: Origin, file: Path) -> None:

@@ -89,7 +89,8 @@ def lay_out(label: str, label_columns: int, counts: tuple[int, int], rate: float
         rate: bytes per second; None: unknown.
         columns: may be written on.
     """
-    loaded, total = counts
+    # Whoever calls a bar by himself may count in floats; one row that cannot be drawn would stop all the others.
+    loaded, total = map(int, counts)
     # Rounded down: 100% is the end.
     percent = f"{min(100, loaded * 100 // total):3d}%" if total and columns >= len("100%") else ""
     # Each part costs a blank besides, so there is one column more to give away.

@@ -6,8 +6,11 @@ A command does nothing here: it becomes a job. What was given with the options i
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from functools import partial
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -16,6 +19,7 @@ import click
 from atomhttp._cli import inputs
 from atomhttp._cli.exit_codes import MEANINGS, ExitCode, UsageError
 from atomhttp._cli.jobs import Call, Display, Download, Job, Upload
+from atomhttp._cli.terminal import write_text
 from atomhttp._model.timeout import Timeout
 from atomhttp._version import __version__
 
@@ -51,19 +55,64 @@ def parse(arguments: Sequence[str]) -> Callable[[], Job] | int:
         UsageError: they ask for nothing that there is.
         KeyboardInterrupt: Ctrl+C.
     """
+    said = TextIOWrapper(BytesIO(), "utf-8", newline="")
     try:
-        parsed = _main.main(list(arguments), PROGRAM, standalone_mode=False)
+        # Written by us: where nobody reads it click ends the program, and it fails where the encoding has not a letter.
+        with redirect_stdout(said):
+            parsed = _main.main(list(arguments), PROGRAM, standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         return ExitCode.USAGE
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
-        # Of several lines, such as the possible values, one is made.
-        message = " ".join(error.format_message().split())
-        raise UsageError(message.rstrip("."), context.command_path if context else PROGRAM) from None
+        raise UsageError(_explain(error), context.command_path if context else PROGRAM) from None
     except click.Abort:
         raise KeyboardInterrupt from None
+    finally:
+        said.flush()
+        write_text(said.buffer.getvalue().decode(), sys.stdout)
     return parsed  # type: ignore[no-any-return]  # what a command returns, and what --help exits with
+
+
+# What people type who come from curl, wget or HTTPie, and what it is here.
+_HABITS: Final = {
+    ("-X", "--request"): "the method is the command, as in 'atomhttp post URL'",
+    ("-I", "--head"): "'atomhttp head URL' asks for the head",
+    ("-i", "--include", "--headers"): "-v shows the heads",
+    ("-L", "--location", "--follow"): "redirects are followed, --max-redirects says how many",
+    ("-k", "--verify", "--no-check-certificate"): "here it is --insecure, or better --cacert FILE",
+    ("-u", "--user", "-a"): "here it is --auth USER[:PASSWORD]",
+    ("-A", "--user-agent"): "here it is -H 'User-Agent: NAME'",
+    ("-e", "--referer"): "here it is -H 'Referer: URL'",
+    ("-b", "--cookie"): "here it is -H 'Cookie: NAME=VALUE'",
+    ("-x",): "here it is --proxy URL",
+    ("-m", "--max-time", "--connect-timeout"): "here it is --timeout SECONDS",
+    ("--data-binary", "--data-raw", "--body"): "here it is -d TEXT, or -d @FILE",
+    ("--data-urlencode",): "-q KEY=VALUE for the query, -F NAME=VALUE for a form",
+    ("-T", "--upload-file"): "'atomhttp upload FILE URL' sends a file",
+    ("-O", "--remote-name", "--download"): "'atomhttp download URL' stores a file",
+    ("-o", "--output"): "FILE stands behind the URL",
+    ("-C", "--continue", "-c"): "a download goes on where it broke off without being told",
+    ("-s", "--silent", "--quiet"): "into a pipe or a file goes nothing but the content",
+}
+
+
+def _explain(error: click.ClickException) -> str:
+    if isinstance(error, click.NoSuchOption) and (hint := _find_hint(error)):
+        return f"No such option '{error.option_name}'; {hint}"
+    # Of several lines, such as the possible values, one is made.
+    return " ".join(error.format_message().split()).rstrip(".")
+
+
+def _find_hint(error: click.NoSuchOption) -> str:
+    """What whoever typed it may have meant; "" if nobody knows."""
+    if error.ctx is not None and error.ctx.command is _main and error.option_name in _known_options():
+        return "options stand behind the command, as in 'atomhttp get URL -v'"
+    return next((hint for names, hint in _HABITS.items() if error.option_name in names), "")
+
+
+def _known_options() -> set[str]:
+    return {name for command in _main.commands.values() for each in command.params for name in each.opts}
 
 
 # How commands and options look in the help
@@ -83,8 +132,19 @@ class _Option(click.Option):
         return extra
 
 
+_ITEM: Final = "; -q KEY=VALUE is for the query, -F NAME=VALUE for a form, --json for JSON, -H for a header"
+
+
 class _Command(click.Command):
     """A command whose options stand under headings."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        rest = super().parse_args(ctx, args)
+        if rest and not ctx.resilient_parsing:
+            shown = list(map(_show_word, rest))
+            hint = _ITEM if any(word.endswith("…") for word in shown) else ""
+            ctx.fail(f"Got unexpected extra {'argument' if len(rest) == 1 else 'arguments'} ({' '.join(shown)}){hint}")
+        return rest
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         sections: dict[str, list[tuple[str, str]]] = {}
@@ -107,9 +167,18 @@ class _Group(click.Group):
         if self.get_command(ctx, word) is None:
             if self.get_command(ctx, word.lower()) is not None:
                 args = [word.lower(), *args[1:]]
-            elif re.search(r"[:/.]", word):
+            elif re.search(r"[:/.]", word) or word.lower() == "localhost":
                 ctx.fail(f"expected a command before the URL, as in 'atomhttp get {_plain_url(word)}'")
         return super().resolve_command(ctx, args)
+
+
+def _show_word(word: str) -> str:
+    """A word that nobody expected: of what HTTPie takes for a field or a parameter the name, as its value may be a
+    secret."""
+    if "://" in word:
+        return _plain_url(word)
+    item = re.match(r"[^=:]+[=:]+", word)
+    return f"{item[0]}…" if item else word
 
 
 def _plain_url(text: str) -> str:
@@ -231,6 +300,8 @@ def _main() -> None:
     """
 
 
+# Left to `_Command`, which has more to say of it.
+_REST: Final = {"allow_extra_args": True}
 _PURPOSES: Final = {
     "get": "GET: fetch something, and show it.",
     "post": "POST: send something to be dealt with.",
@@ -243,7 +314,7 @@ _PURPOSES: Final = {
 
 
 def _add_verb(method: str, purpose: str) -> None:
-    @_main.command(method, cls=_Command, help=purpose, short_help=purpose)
+    @_main.command(method, cls=_Command, context_settings=_REST, help=purpose, short_help=purpose)
     @click.argument("url")
     @_request
     @_content
@@ -289,7 +360,7 @@ def _download(context: click.Context, /, **given: Any) -> Callable[[], Job]:
     return partial(_build, _build_download, context.command_path, given)
 
 
-@_main.command("upload", cls=_Command, short_help="Send a file.")
+@_main.command("upload", cls=_Command, context_settings=_REST, short_help="Send a file.")
 @click.argument("file")
 @click.argument("url")
 @_section(
@@ -348,6 +419,8 @@ def _build_call(given: dict[str, Any]) -> Job:
 
 
 def _build_download(given: dict[str, Any]) -> Job:
+    if given["directory"] == "":
+        _fail("-O: expected the name of a directory, got an empty text")
     urls, file = _split_words(given["words"], given["directory"] is not None)
     checksum = given["sha256"]
     if checksum is not None:
@@ -376,6 +449,8 @@ def _split_words(words: Sequence[str], has_directory: bool) -> tuple[Sequence[st
     if len(words) == 2 and "://" not in words[1]:
         if not words[1]:
             _fail("FILE: expected the name of a file, got an empty text")
+        if words[1] == "-":
+            _fail("FILE: expected the name of a file, got '-'; 'atomhttp get URL' writes to standard output")
         return words[:1], words[1]
     for word in words[1:]:
         if "://" not in word:
@@ -385,6 +460,10 @@ def _split_words(words: Sequence[str], has_directory: bool) -> tuple[Sequence[st
 
 
 def _build_upload(given: dict[str, Any]) -> Job:
+    if given["file"] == "-":
+        _fail("FILE: expected the name of a file, got '-'; 'atomhttp put URL -d -' sends standard input")
+    if given["field"] == "":
+        _fail("--field: expected the name of a field, got an empty text")
     options = _common_options(given) | {"timeout": _silence(given["timeout"])}
     if given["raw"]:
         _ask_for_plain(options)
@@ -424,7 +503,7 @@ def _output(given: dict[str, Any]) -> str | None:
     output: str | None = given["output"]
     if output == "":
         _fail("-o: expected the name of a file, got an empty text")
-    return None if output == "-" else output
+    return None if output is None or output == "-" else inputs.check_output(output)
 
 
 def _silence(limit: float) -> Timeout:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any, Final
 
-from atomhttp._cli.exit_codes import UsageError
+from atomhttp._cli.exit_codes import FileError, UsageError
 from atomhttp.auth import BasicAuth, BearerAuth
 from atomhttp.errors import AtomHTTPOptionError
 from atomhttp.form_data import FormData
@@ -166,7 +166,8 @@ def _check_json(text: str) -> None:
         raise ValueError(f"{name} is not JSON")
 
     try:
-        json.loads(text, parse_constant=refuse)
+        # A number is sent as it is written, also one that is too long for Python.
+        json.loads(text, parse_constant=refuse, parse_int=str)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 
@@ -179,6 +180,7 @@ def read_form(items: Sequence[str]) -> FormData:
         OSError: a file cannot be read.
     """
     form = FormData()
+    has_input = False
     for item in items:
         name, equals, value = item.partition("=")
         if not equals or not name:
@@ -189,6 +191,9 @@ def read_form(items: Sequence[str]) -> FormData:
         path, *parameters = _FILE_PARAMETER.split(value[1:])
         # The last one counts, as everywhere on a command line.
         known = dict(each.split("=", 1) for each in parameters)
+        if path == "-" and has_input:
+            raise UsageError("-F: standard input is given twice, and can be read once")
+        has_input = has_input or path == "-"
         content = _standard_input("-F") if path == "-" else check_file(path)
         try:
             form.append(name, content, filename=known.get("filename"), content_type=known.get("type"))
@@ -214,6 +219,21 @@ def check_file(path: str) -> Path:
         return Path(path)
     with open(path, "rb"):
         return Path(path)
+
+
+def check_output(path: str) -> str:
+    """`-o`: the name of a file in a directory that is there. An answer may not come a second time.
+
+    Raises:
+        FileError: it is a directory.
+        OSError: there is no directory for it.
+    """
+    if os.path.isdir(path):
+        raise FileError(
+            f"-o: {path!r} is a directory; expected the name of a file ('atomhttp download' takes directories)"
+        )
+    os.stat(os.path.dirname(path) or ".")
+    return path
 
 
 # Who is asking
@@ -276,6 +296,10 @@ def read_tls(insecure: bool, cacert: str | None, cert: str | None, key: str | No
         OSError: a file cannot be read.
     """
     options: dict[str, Any] = {}
+    for name, path in (("--cacert", cacert), ("--cert", cert), ("--key", key)):
+        # Of a variable that is not set, say: not to be taken for no option.
+        if path == "":
+            raise UsageError(f"{name}: expected the name of a file, got an empty text")
     if insecure and cacert:
         raise UsageError("--insecure and --cacert: certificates are verified, or they are not; give one of them")
     if insecure:

@@ -11,7 +11,6 @@ from typing import Any, Final
 
 from atomhttp._body.decode import find_charset, is_binary_type, is_json_type, media_type
 from atomhttp._body.json_codec import loads
-from atomhttp._cli.exit_codes import FileError
 from atomhttp._cli.json_text import format_json
 from atomhttp._cli.terminal import Paint, defuse, say, write_text
 from atomhttp._pipeline.partial_file import PartialFile, find_target
@@ -24,6 +23,11 @@ _FORMATTED_AT_MOST: Final = 10 * 1024 * 1024
 _PERHAPS_JSON: Final = ("", "text/plain", "text/javascript", "application/javascript", "application/octet-stream")
 # Of the characters of a first piece: what has more of them that are none is no text.
 _ODD: Final = 0.1
+
+_MARKS: Final = {
+    "utf_16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
+    "utf_32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
+}
 
 
 # To a file
@@ -39,7 +43,8 @@ def store_content(response: Response[Any], path: str) -> None:
         with open(path, "wb") as device:
             _copy(response, device.write)
         return
-    part = PartialFile(find_target(path, lambda: _refuse_directory(path)))
+    # `str`: there is no other name, where it has become a directory since it was looked at.
+    part = PartialFile(find_target(path, str))
     part.open()
     try:
         part.begin(None)
@@ -52,10 +57,6 @@ def store_content(response: Response[Any], path: str) -> None:
 def _is_device(path: str) -> bool:
     """`/dev/null`, a pipe: what can be written to and not be replaced."""
     return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
-
-
-def _refuse_directory(path: str) -> str:
-    raise FileError(f"-o: {path!r} is a directory; expected the name of a file ('atomhttp download' takes directories)")
 
 
 def _copy(response: Response[Any], write: Callable[[bytes], object]) -> None:
@@ -128,15 +129,23 @@ def _may_be_json(first: bytes, content_type: str) -> bool:
 
 
 def _gather(pieces: Iterator[bytes]) -> tuple[bytes | None, Iterator[bytes]]:
-    """The whole content, unless it is too much; and the pieces once more."""
+    """The whole content, unless it is too much or breaks off; and the pieces once more."""
     gathered: list[bytes] = []
     size = 0
-    for piece in pieces:
-        gathered.append(piece)
-        size += len(piece)
-        if size > _FORMATTED_AT_MOST:
-            return None, chain(gathered, pieces)
+    try:
+        for piece in pieces:
+            gathered.append(piece)
+            size += len(piece)
+            if size > _FORMATTED_AT_MOST:
+                return None, chain(gathered, pieces)
+    except Exception as error:  # whatever it is, what has come is shown before it
+        return None, _break_off(gathered, error)
     return b"".join(gathered), iter(gathered)
+
+
+def _break_off(pieces: list[bytes], error: Exception) -> Iterator[bytes]:
+    yield from pieces
+    raise error
 
 
 def _show_json(content: bytes, paint: Paint) -> bool:
@@ -153,19 +162,35 @@ def _show_json(content: bytes, paint: Paint) -> bool:
     return True
 
 
+def _find_byte_order(pieces: Iterator[bytes], charset: str) -> tuple[str, Iterator[bytes]]:
+    """What decodes the pieces of a text in UTF-16 or UTF-32: without a mark Python refuses them, other than a whole
+    text, which it takes for little-endian."""
+    first = b""
+    for piece in pieces:
+        first += piece
+        if len(first) >= 4:
+            break
+    return charset if first.startswith(_MARKS[charset]) else f"{charset}_le", chain((first,), pieces)
+
+
 def _show_text(pieces: Iterator[bytes], charset: str) -> None:
+    if charset in _MARKS:
+        charset, pieces = _find_byte_order(pieces, charset)
     decoder = codecs.getincrementaldecoder(charset)("replace")
     # A line may end with CR LF, and its piece between them.
     held = ""
     last = ""
-    for piece in chain(pieces, (b"",)):
-        text = held + decoder.decode(piece, final=not piece)
-        held = "\r" if piece and text.endswith("\r") else ""
-        text = text.removesuffix(held).replace("\r\n", "\n")
-        if text:
-            write_text(defuse(text), sys.stdout)
+    try:
+        for piece in chain(pieces, (b"",)):
+            text = held + decoder.decode(piece, final=not piece)
+            held = "\r" if piece and text.endswith("\r") else ""
+            text = text.removesuffix(held).replace("\r\n", "\n")
+            if text:
+                write_text(defuse(text), sys.stdout)
+                sys.stdout.flush()
+                last = text[-1]
+    finally:
+        # Also where it broke off: what is said of that gets its own line.
+        if last != "\n":
+            write_text("\n", sys.stdout)
             sys.stdout.flush()
-            last = text[-1]
-    if last != "\n":
-        write_text("\n", sys.stdout)
-        sys.stdout.flush()

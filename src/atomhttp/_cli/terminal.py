@@ -75,14 +75,26 @@ def write_text(text: str, stream: TextIO) -> None:
 
 
 def say(text: str) -> None:
-    """A line to standard error, behind what has been written to standard output so far."""
+    """A line to standard error, behind what has been written to standard output so far. Where it cannot be written
+    there is nobody to tell, and how the program ends says the rest.
+
+    Raises:
+        BrokenPipeError: nobody reads.
+    """
     sys.stdout.flush()
-    write_text(f"{text}\n", sys.stderr)
-    sys.stderr.flush()
+    try:
+        write_text(f"{text}\n", sys.stderr)
+        sys.stderr.flush()
+    except BrokenPipeError:
+        raise
+    except OSError:
+        pass
 
 
 def complete_streams() -> None:
     """A program may be started without standard output or error; then what it says goes nowhere."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
-            setattr(sys, name, io.TextIOWrapper(open(os.devnull, "wb"), "utf-8"))  # noqa: SIM115  # as long as we live
+            # As Python's own: nobody closes it, and nobody is warned of that.
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            setattr(sys, name, io.TextIOWrapper(open(nowhere, "wb", closefd=False), "utf-8"))  # noqa: SIM115

@@ -17,7 +17,7 @@ from atomhttp._model.abort import AbortController
 from atomhttp._pipeline.download import last_segment
 from atomhttp._pipeline.partial_file import find_target, part_of
 from atomhttp._pipeline.response import Response
-from atomhttp.errors import AtomHTTPError
+from atomhttp.errors import AtomHTTPError, AtomHTTPOptionError
 from atomhttp.progress import ProgressBar
 from atomhttp.sync import SyncAtomHTTP
 
@@ -85,8 +85,10 @@ class _Item:
 
     @property
     def is_kept(self) -> bool:
-        """Whether there is a part that can be gone on with."""
-        return self.target is not None and part_of(self.target).exists()
+        """Whether there is a part that the same command can go on with; what was refused before anything was asked for
+        would be refused again, whatever lies there."""
+        is_refused = isinstance(self.error, (FileError, AtomHTTPOptionError))
+        return self.target is not None and not is_refused and part_of(self.target).exists()
 
 
 def _download_all(job: Download) -> ExitCode:
@@ -149,8 +151,9 @@ def _run_all(items: list[_Item], download: Callable[[_Item], None], jobs: int, g
         download(items[0])
         return
     with ThreadPoolExecutor(min(jobs, len(items) or 1)) as pool:
-        futures: list[Future[None]] = [pool.submit(download, item) for item in items]
+        futures: list[Future[None]] = []
         try:
+            futures += [pool.submit(download, item) for item in items]
             wait(futures)
         except KeyboardInterrupt:
             give_up()

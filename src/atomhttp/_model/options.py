@@ -622,6 +622,7 @@ ELSEWHERE: Final = {
     "ssl_context": "verify",
     "max_tries": "retryConfig",
     "event_hooks": "client.interceptors",
+    "hooks": "client.interceptors",
     "pool_size": "maxConnections",
     "pool_maxsize": "maxConnections",
     "abort": "signal",

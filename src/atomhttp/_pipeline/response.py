@@ -286,6 +286,10 @@ class Response(Generic[T]):
                 "reason_phrase": "status_text",
                 "is_success": "ok",
                 "body": "data",
+                "elapsed": "timings.total",
+                "encoding": "headers['content-type'] (responseEncoding= decides)",
+                "is_error": "ok, which is the opposite",
+                "iter_content": "response_type='stream'",
             }
             hint = f"; did you mean {ours[name]}?" if name in ours else ""
             raise AttributeError(f"Response has no attribute {name!r}{hint}")

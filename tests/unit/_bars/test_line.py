@@ -84,6 +84,12 @@ def test_a_bar_keeps_its_length(counts: tuple[int, int], rate: float | None, col
         assert lay_out("file", 4, counts, rate, columns).bar == lay_out("file", 4, (0, 1), None, columns).bar
 
 
+def test_floats_are_counted_down() -> None:
+    line = lay_out("a", 1, (1.5, 3.9), None, 80)  # type: ignore[arg-type]  # as somebody may
+    assert draw_plain(line).startswith("a  33% [")
+    assert line.sizes == "1 B/3 B"
+
+
 def test_the_last_percent_is_the_end() -> None:
     line = lay_out("", 0, (999_999, 1_000_000), None, 79)
     assert line.percent == " 99%"
