@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import contextlib
+import hashlib
 import inspect
 import io
 import json
@@ -25,7 +26,9 @@ import pytest
 
 from atomhttp import AtomHTTP, SyncAtomHTTP, errors
 from support.async_tests import loop_factory
+from support.certificates import Certificates
 from support.origin import Answer, Origin, Received, pattern
+from support.scripted_proxy import ScriptedProxy
 from support.seed_origin import TITLES, answer, parts
 from support.tutorial import serve_tutorial
 
@@ -42,9 +45,10 @@ GUIDES = [page for page in PAGES if page.parent == DOCS]
 API, CDN, SOCKET = "https://api.example.com", "https://cdn.example.net", "/var/run/docker.sock"
 # The one place that is really there: the first thing a reader types has to work.
 HTTPBIN = "https://httpbin.org"
+INTERNAL, PROXY = "https://internal.example.com", "proxy.example.com:3128"
 # The server that comes with the tutorial.
 TUTORIAL = "http://localhost:8000"
-OUTSIDE = re.compile(r"https?://(?!127\.0\.0\.1:)[\w.-]+")
+OUTSIDE = re.compile(r"https?://(?!(?:[\w:]+@)?127\.0\.0\.1:)[\w.-]+")
 BLOCK = re.compile(
     r"(?:^<!-- not run: (?P<reason>.*?) -->\n)?^```python\n(?P<code>.*?)^```$(?:\n\n^```text\n(?P<output>.*?)^```$)?",
     re.MULTILINE | re.DOTALL,
@@ -75,8 +79,9 @@ def read_examples(text: str) -> list[Example]:
 class Api:
     """The servers that the pages name, made anew for each page."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, certificates: Certificates) -> None:
         self.folder = folder
+        self._certificates = certificates
         self._servers = contextlib.ExitStack()
 
     def __enter__(self) -> Api:
@@ -88,6 +93,9 @@ class Api:
         self.socket = self.folder / "s"
         enter(Origin(unix=self.socket, routes={"/version": lambda _: answer({"ApiVersion": "1.47"})}))
         self.tutorial = enter(serve_tutorial())
+        self.proxy = enter(ScriptedProxy(credentials=("user", "password")))
+        # Its authority is nobody's but the test's.
+        self.internal = enter(Origin(tls=self._certificates.server_context()))
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -97,6 +105,7 @@ class Api:
         """`code` with the pages' places replaced by ours."""
         local = code.replace(API, self.api.url).replace(CDN, self.cdn.url).replace(SOCKET, str(self.socket))
         local = local.replace(HTTPBIN, self.api.url).replace(TUTORIAL, self.tutorial)
+        local = local.replace(INTERNAL, self.internal.url).replace(PROXY, f"127.0.0.1:{self.proxy.port}")
         assert not OUTSIDE.findall(local), OUTSIDE.findall(local)
         return local
 
@@ -111,6 +120,7 @@ class Api:
             "/private": private,
             "/keys": lambda request: Answer(status=200 if request.get("X-API-Key") == "valid" else 401),
             "/whoami": lambda request: text(request.get("Authorization") or "nobody"),
+            "/digest": digest,
             "/form": lambda request: text(request.body.decode()),
             "/shout": lambda request: answer({"received": request.body.decode()}),
             "/upload": upload,
@@ -142,7 +152,8 @@ class Api:
 VIDEO = pattern(300_000)
 EVENTS = b'{"id": 1, "kind": "login"}\n{"id": 2, "kind": "logout"}\n'
 SESSION = ("session=abc; Path=/; HttpOnly", "theme=dark; Path=/")
-FILES = {"profile.jpg": pattern(2048), "video.mp4": VIDEO}
+NETRC = b"machine 127.0.0.1 login ada password secret"
+FILES = {"profile.jpg": pattern(2048), "video.mp4": VIDEO, "netrc": NETRC}
 
 
 def text(value: str) -> Answer:
@@ -165,6 +176,22 @@ def private(request: Received) -> Answer:
     if request.get("Authorization") != "Bearer a-new-token":
         return answer({"error": "who are you?"}, 401)
     return answer({"welcome": "Ada"})
+
+
+def digest(request: Received) -> Answer:
+    """Whoever knows Ada's password (RFC 7616)."""
+    said = dict(re.findall(r'(\w+)="?([^",]+)"?', request.get("Authorization") or ""))
+    if "response" not in said:
+        return Answer(
+            status=401, headers=[("WWW-Authenticate", 'Digest realm="api", nonce="n", qop="auth", algorithm=MD5')]
+        )
+
+    def hashed(*parts: str) -> str:
+        return hashlib.md5(":".join(parts).encode(), usedforsecurity=False).hexdigest()
+
+    who, what = hashed("ada", "api", "secret"), hashed(request.method, request.target)
+    good = hashed(who, "n", said["nc"], said["cnonce"], said["qop"], what)
+    return Answer(status=200 if said["response"] == good else 403)
 
 
 def upload(request: Received) -> Answer:
@@ -245,11 +272,12 @@ class Console:
 
 
 @pytest.fixture
-def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
+def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, certificates: Certificates) -> Iterator[Api]:
     monkeypatch.chdir(tmp_path)
     for name, content in FILES.items():
         (tmp_path / name).write_bytes(content)
-    with Api(tmp_path) as running:
+        (tmp_path / name).chmod(0o600)
+    with Api(tmp_path, certificates) as running:
         yield running
 
 
@@ -269,7 +297,6 @@ def test_the_examples_of_a_page_do_what_it_says(page: Path, api: Api) -> None:
 def synchronous(example: Example) -> Example:
     """The example as somebody writes it who has SyncAtomHTTP."""
     code = re.sub(r"\b(async|await) ", "", re.sub(r"\bAtomHTTP\b", "SyncAtomHTTP", example.code))
-    assert "asyncio" not in code
     return example._replace(code=code)
 
 
@@ -281,7 +308,8 @@ FOR_BOTH = ("concurrency.md", "sync.md", "tutorial.md")
 def test_the_examples_do_the_same_synchronously(page: Path, api: Api) -> None:
     with Console(api, page) as console:
         for example in read_examples(page.read_text()):
-            if example.reason is None:
+            # What is about asyncio is for those who have it.
+            if example.reason is None and "asyncio" not in example.code:
                 console.run(synchronous(example))
 
 

@@ -15,8 +15,9 @@ NAME = "test_fastapi.py"
 
 
 def run_pytest(file: Path, *options: str) -> tuple[int, str]:
-    # The plugin comes by its entry point where the package is installed, and never twice.
-    command = [sys.executable, "-m", "pytest", "-p", "atomhttp_pytest", "-p", "no:cacheprovider", "-q", *options]
+    # Once, whether or not it also comes by its entry point.
+    plugins = ["-p", "no:atomhttp", "-p", "atomhttp_pytest", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", *plugins, "-q", *options]
     variables = {**os.environ, "PYTHONPATH": str(Path(atomhttp.__file__).parents[1])}
     for name in ("PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER"):
         variables.pop(name, None)
