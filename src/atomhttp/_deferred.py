@@ -16,7 +16,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import partial
 from inspect import isawaitable
 from types import FunctionType, MethodType
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast, overload
 
 from atomhttp._assembly import BlockingDriver, close_coroutines, collect_tasks, refusal
 from atomhttp._pipeline.response import Response
@@ -71,7 +71,9 @@ class Deferred(Generic[T_co]):
         # `request(config)`, or `config=`.
         method = given.get("method")
         config = given.get("config") if isinstance(method, str) or method is None else method
-        return config.get("url") if isinstance(config, Mapping) else getattr(config, "url", None)
+        if isinstance(config, Mapping):
+            return cast("Mapping[str, Any]", config).get("url")
+        return getattr(config, "url", None)
 
     if not TYPE_CHECKING:  # to a type checker it cannot be awaited either
 
@@ -140,7 +142,7 @@ def run_deferred(client: SyncAtomHTTP, tasks: Iterable[Any], limit: int | None, 
     except BaseException:
         close_coroutines(results)
         raise
-    calls = {place: item for place, item in enumerate(results) if isinstance(item, Deferred)}
+    calls: dict[int, Deferred[Any]] = {place: item for place, item in enumerate(results) if isinstance(item, Deferred)}
     if not calls:
         return results
     verbs = client.defer._verbs
@@ -214,5 +216,8 @@ def _run_in_turn(client: SyncAtomHTTP, calls: Iterable[Deferred[Any]], return_ex
 
 def _give_up(result: Any) -> None:
     """Of an `all` that fails nobody sees what else came of it: an open stream would keep its connection."""
-    if isinstance(result, Response) and isinstance(result.data, SyncResponseStream):
-        result.data.close()
+    match result:
+        case Response(data=SyncResponseStream() as stream):
+            stream.close()
+        case _:
+            pass

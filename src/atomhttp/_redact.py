@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from atomhttp._lazy_pattern import lazy_pattern
 
@@ -156,12 +156,16 @@ def redact_value(name: str, value: Any, depth: int = MAX_DEPTH) -> Any:
     if is_secret_name(name):
         return REDACTED
     letters = _NOT_LETTERS.sub("", name.lower())
-    if letters in ("url", "proxy", "baseurl") and not isinstance(value, (Mapping, list, tuple)):
+    if letters in ("url", "proxy", "baseurl") and not _is_nested(value):
         # Objects whose `str()` is one.
         return redact_url(str(value))
     if isinstance(value, str):
         return redact_url(f"?{value}")[1:] if name == "params" else _redact_text(letters, value)
-    return _redact_items(name, value, depth) if isinstance(value, (Mapping, list, tuple)) else value
+    return _redact_items(name, value, depth) if _is_nested(value) else value
+
+
+def _is_nested(value: object) -> TypeGuard[Mapping[Any, Any] | list[Any] | tuple[Any, ...]]:
+    return isinstance(value, (Mapping, list, tuple))
 
 
 def _redact_items(name: str, value: Mapping[Any, Any] | list[Any] | tuple[Any, ...], depth: int) -> Any:

@@ -53,6 +53,10 @@ else:
 C = TypeVar("C", bound="ClientBase")
 T = TypeVar("T")
 
+# For isinstance. What passes stays Any (Final would undo that): of a bare `Mapping` pyright would not know the items.
+_MAPPING: type[Any] = Mapping
+_PATHS: tuple[type[Any], ...] = (str, PathLike)
+
 
 class _Create:
     """`create`, on a client and on its class."""
@@ -170,7 +174,7 @@ def client_options(config: Any, options: Mapping[str, Any]) -> dict[str, Any]:
     given: dict[str, Any] = {}
     if isinstance(config, RequestConfig):
         given = {name: value for name, value in config.items() if name in CLIENT_OPTIONS}
-    elif isinstance(config, Mapping):
+    elif isinstance(config, _MAPPING):
         given = _without_layers(check_options(_with_layers(config), CLIENT_OPTIONS, "a client"), config)
     elif config is not None:
         raise AtomHTTPOptionError(
@@ -199,7 +203,7 @@ def call_arguments(method: Any, url: Any, extra: tuple[Any, ...], config: Any) -
     """
     if extra:
         raise too_many("request(method, url)")
-    if isinstance(method, (Mapping, RequestConfig)):
+    if isinstance(method, (_MAPPING, RequestConfig)):
         if config is not None or isinstance(url, (Mapping, RequestConfig)):
             raise AtomHTTPOptionError(
                 "request(config) takes one config; give more options as keywords", "ERR_BAD_OPTION"
@@ -219,7 +223,7 @@ def check_params(params: Any) -> None:
     Raises:
         AtomHTTPOptionError: ERR_BAD_OPTION.
     """
-    if isinstance(params, Mapping):
+    if isinstance(params, _MAPPING):
         for name in ("params", "headers", "data"):
             if isinstance(params.get(name), Mapping):
                 raise AtomHTTPOptionError(
@@ -463,13 +467,12 @@ class _AsyncHands:
     """What a download needs to have done, on an event loop."""
 
     def __init__(self, client: AtomHTTP, driver: Any) -> None:
-        self._client = client
+        self._get: Callable[..., Awaitable[Response[Any]]] = client.get
         self.defaults = client.defaults
         self._driver = driver
 
     async def fetch(self, url: Any, options: Mapping[str, Any]) -> Response[Any]:
-        response: Response[Any] = await self._client.get(url, **options)
-        return response
+        return await self._get(url, **options)
 
     async def read(self, stream: ResponseStream, most: int) -> list[bytes]:
         return await stream._read_available(self._driver, most)
@@ -487,8 +490,11 @@ class _AsyncHands:
 
 async def _give_up(result: Any) -> None:
     """Of an `all` that fails nobody sees what else came of it: an open stream would keep its connection."""
-    if isinstance(result, Response) and isinstance(result.data, ResponseStream):
-        await result.data.aclose()
+    match result:
+        case Response(data=ResponseStream() as stream):
+            await stream.aclose()
+        case _:
+            pass
 
 
 KNOWN_METHODS = frozenset(("GET", "DELETE", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "QUERY", "TRACE"))
@@ -539,7 +545,7 @@ def upload_config(
     given = given_options(options.pop("config", None), options)
     if {"data", "json", "form"} & given.keys():
         raise AtomHTTPOptionError("upload(url, path) sends the file, and no data, json or form", "ERR_BAD_OPTION")
-    if not isinstance(path, (str, PathLike)) or not isinstance(fspath(path), str):
+    if not isinstance(path, _PATHS) or not isinstance(fspath(path), str):
         raise AtomHTTPOptionError(f"path: expected the path of a file, got {repr(path)[:80]}", "ERR_BAD_OPTION_VALUE")
     if field is not None and not isinstance(field, str):
         raise AtomHTTPOptionError(f"field: expected a name or None, got {type(field).__name__}", "ERR_BAD_OPTION_VALUE")

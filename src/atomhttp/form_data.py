@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, Literal, TypeAlias
 from atomhttp._lazy_pattern import lazy_pattern
 from atomhttp._model.form_serializer import urlencode, walk_form
 from atomhttp._model.params import read_pairs
-from atomhttp._model.walker import MAX_DEPTH, describe_path, kind_of, leaf_text
+from atomhttp._model.walker import MAX_DEPTH, describe_path, is_mapping, kind_of, leaf_text
 from atomhttp._redact import show_some, show_value
 from atomhttp.errors import AtomHTTPOptionError
 
@@ -109,17 +109,18 @@ class FormData:
             self._parts += data._parts
         elif data is not None:
             given: Any = data
-            for name, value in given.items() if isinstance(given, Mapping) else read_pairs(given, "form"):
+            for name, value in given.items() if is_mapping(given) else read_pairs(given, "form"):
                 self._append_given(name, value)
 
     def _append_given(self, name: str, value: Any) -> None:
-        for item in value if isinstance(value, list) else [value]:
+        items: Iterable[Any] = value
+        for item in items if isinstance(value, list) else [value]:
             if isinstance(item, tuple):
                 self._append_file(name, item)
             else:
                 self.append(name, item)
 
-    def _append_file(self, name: str, file: tuple[Any, ...]) -> None:
+    def _append_file(self, name: str, file: Any) -> None:
         # Text is no content here: ("red", "green") would else be a file called "red".
         if len(file) not in (2, 3) or isinstance(file[1], (str, int, float, type(None))):
             where = describe_path("form", (name,))
@@ -373,10 +374,11 @@ def _keep_value(value: Any) -> tuple[Kind, Any]:
         # Before the questions below, five of which ask an abstract class (0.1 µs; 1.6 with them).
         _check_text(value)
         return "text", value
+    given: Any = value
     if isinstance(value, (bytes, bytearray, memoryview)):
-        return "bytes", bytes(value)
+        return "bytes", bytes(given)
     if isinstance(value, os.PathLike):
-        return "path", Path(os.fsdecode(value))
+        return "path", Path(os.fsdecode(given))
     if isinstance(value, AsyncIterable):
         return _keep_stream(value)
     if callable(getattr(value, "read", None)):
@@ -394,7 +396,8 @@ def _keep_value(value: Any) -> tuple[Kind, Any]:
 
 def _is_iterable_of_pieces(value: Any) -> bool:
     # What has a length is a collection of something else; pydantic's models can be iterated.
-    return isinstance(value, Iterable) and not isinstance(value, Collection) and not hasattr(value, "model_dump")
+    model: Any = value
+    return isinstance(value, Iterable) and not isinstance(value, Collection) and not hasattr(model, "model_dump")
 
 
 def _keep_stream(value: Any) -> tuple[Kind, Any]:

@@ -241,10 +241,11 @@ class _SyncHands:
 
     def __init__(self, client: SyncAtomHTTP) -> None:
         self._client = client
+        self._get: Callable[..., Response[Any]] = client.get
         self.defaults = client.defaults
 
     async def fetch(self, url: Any, options: Mapping[str, Any]) -> Response[Any]:
-        return self._client.get(url, **options)
+        return self._get(url, **options)
 
     async def read(self, stream: SyncResponseStream, most: int) -> list[bytes]:
         return self._client._run(lambda unit: stream._read_available(unit, most))

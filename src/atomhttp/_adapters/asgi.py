@@ -25,6 +25,7 @@ from urllib.parse import unquote_to_bytes
 from atomhttp._adapters.base import AdapterResponse, LocalResponse
 from atomhttp._adapters.network_head import build_head
 from atomhttp._adapters.network_response import closed_stream_error
+from atomhttp._body.streamed import BYTES_LIKE
 from atomhttp._model.checks import check_flag
 from atomhttp._model.headers import Headers
 from atomhttp._model.request import Request
@@ -700,7 +701,7 @@ class _Exchange:
         if self._complete:
             raise RuntimeError("ASGI: http.response.body was sent after the end of the response")
         piece = message.get("body", b"")
-        if not isinstance(piece, (bytes, bytearray, memoryview)):
+        if not isinstance(piece, BYTES_LIKE):
             raise RuntimeError(f"ASGI: body: expected bytes, got {type(piece).__name__}")
         if self._left is not None:
             self._left -= len(piece)

@@ -8,6 +8,7 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from atomhttp._adapters.mock_request import MockRequest
+from atomhttp._body.streamed import BYTES_LIKE
 from atomhttp._model.params import serialize_params
 from atomhttp._model.url import is_absolute, parse_url
 from atomhttp._redact import is_secret_name, redact_url, redact_value
@@ -17,6 +18,11 @@ from atomhttp.errors import AtomHTTPOptionError, AtomHTTPURLError
 ANY: Final = "*"
 # As much of a value as a message shows.
 SHOWN: Final = 200
+# For isinstance. What passes stays Any (Final would undo that): of a bare `list` pyright would not know the items.
+LIST: type[Any] = list
+TUPLE: type[Any] = tuple
+MAPPING: type[Any] = Mapping
+PATTERN: type[Any] = re.Pattern
 
 
 class Matcher:
@@ -74,7 +80,7 @@ class Matcher:
                     return f"the header {name!r} was not expected"
             elif value is None:
                 return f"the header {name!r} is missing"
-            elif isinstance(expected, list):
+            elif isinstance(expected, LIST):
                 if request.headers.get_all(name) != [_text_of(item) for item in expected]:
                     return f"the header {name!r} is {_shown(name, value)}, expected {_shown(name, expected)}"
             elif not _value_matches(expected, value):
@@ -90,7 +96,7 @@ class Matcher:
         if isinstance(expected, (bytes, str)):
             body: Any = request.body if isinstance(expected, bytes) else request.text
             return "" if body == expected else f"the content is {_shown('', body)}, expected {_shown('', expected)}"
-        if isinstance(expected, re.Pattern):
+        if isinstance(expected, PATTERN):
             body = request.body if isinstance(expected.pattern, bytes) else request.text
             return "" if expected.search(body) else f"the content does not match {expected.pattern!r}"
         actual = request.data
@@ -129,7 +135,7 @@ class UrlMatcher:
         self._path: re.Pattern[str] | None = None
         self._pattern: re.Pattern[str] | None = None
         self._shown = ANY
-        if isinstance(url, re.Pattern):
+        if isinstance(url, PATTERN):
             if not isinstance(url.pattern, str):
                 raise bad_mock("url", "a pattern for text, and not for bytes, was expected")
             self._pattern, self._shown = url, f"re.compile({url.pattern!r})"
@@ -201,20 +207,20 @@ def _read_method(method: Any) -> str:
 
 def _read_query(query: str, params: Any) -> dict[str, list[Any]] | None:
     """What the query has to be, by name; None: anything."""
-    if params is None and not query:
-        return None
     expected: dict[str, list[Any]] = {}
     _add_pairs(expected, query)
-    if isinstance(params, Mapping):
+    if params is None:
+        return expected if query else None
+    if isinstance(params, MAPPING):
         for name, value in params.items():
-            values = value if isinstance(value, (list, tuple)) else [value]
+            values = value if isinstance(value, (LIST, TUPLE)) else [value]
             if any(_is_condition(each) for each in values):
                 expected.setdefault(str(name), []).extend(
                     each if _is_condition(each) else _text_of(each) for each in values
                 )
             else:
                 _add_pairs(expected, _serialize({name: value}))
-    elif params is not None:
+    else:
         _add_pairs(expected, _serialize(params))
     return expected
 
@@ -234,10 +240,10 @@ def _add_pairs(expected: dict[str, list[Any]], query: str) -> None:
 def _read_headers(headers: Any) -> dict[str, Any]:
     if headers is None:
         return {}
-    if not isinstance(headers, Mapping):
+    if not isinstance(headers, MAPPING):
         raise bad_mock("match_headers", f"expected a mapping, got {type(headers).__name__}")
     for name, value in headers.items():
-        known = value is None or isinstance(value, (str, bytes, int, float, list)) or _is_condition(value)
+        known = value is None or isinstance(value, (str, bytes, int, float, LIST)) or _is_condition(value)
         if not isinstance(name, str) or not known or isinstance(value, bool):
             message = f"{name!r}: expected text, a list, a pattern, a function or None, got {type(value).__name__}"
             raise bad_mock("match_headers", message)
@@ -245,11 +251,11 @@ def _read_headers(headers: Any) -> dict[str, Any]:
 
 
 def _read_data(data: Any) -> Any:
-    if isinstance(data, (bytearray, memoryview)):
+    if isinstance(data, BYTES_LIKE):
         return bytes(data)
-    if isinstance(data, tuple):
+    if isinstance(data, TUPLE):
         return list(data)
-    if data is None or isinstance(data, (str, bytes, int, float, list, Mapping)) or _is_condition(data):
+    if data is None or isinstance(data, (str, bytes, int, float, LIST, MAPPING)) or _is_condition(data):
         return data
     hint = (
         "; a form is matched by a dict, or by a function that is given one" if type(data).__name__ == "FormData" else ""
@@ -260,11 +266,11 @@ def _read_data(data: Any) -> Any:
 
 
 def _is_condition(value: object) -> bool:
-    return isinstance(value, re.Pattern) or (callable(value) and not isinstance(value, type))
+    return isinstance(value, PATTERN) or (callable(value) and not isinstance(value, type))
 
 
 def _value_matches(expected: Any, value: str) -> bool:
-    if isinstance(expected, re.Pattern):
+    if isinstance(expected, PATTERN):
         return expected.search(value) is not None
     return bool(expected(value)) if callable(expected) else _text_of(expected) == value
 
@@ -277,9 +283,9 @@ def _text_of(value: Any) -> str:
 
 def _as_form(value: Any) -> Any:
     """`value` as it comes out of a form: all texts."""
-    if isinstance(value, Mapping):
+    if isinstance(value, MAPPING):
         return {str(key): _as_form(item) for key, item in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, LIST):
         return [_as_form(item) for item in value]
     return _text_of(value) if isinstance(value, (bool, int, float)) else value
 
@@ -291,7 +297,7 @@ _NUMBERS: Final = (bool, int, float)
 
 def find_difference(expected: Any, actual: Any, path: str = "data") -> str:
     """Where `actual` is not what was expected; "" when it is. Values that go by a secret name are not shown."""
-    if isinstance(expected, Mapping) and isinstance(actual, Mapping):
+    if isinstance(expected, MAPPING) and isinstance(actual, MAPPING):
         for key, value in expected.items():
             if key not in actual:
                 return f"{path}.{key} is missing"
@@ -299,14 +305,14 @@ def find_difference(expected: Any, actual: Any, path: str = "data") -> str:
                 return found
         extra = [key for key in actual if key not in expected]
         return f"{path}.{extra[0]} was not expected" if extra else ""
-    if isinstance(expected, list) and isinstance(actual, list):
+    if isinstance(expected, LIST) and isinstance(actual, LIST):
         for place, (value, item) in enumerate(zip(expected, actual, strict=False)):
             if found := find_difference(value, item, f"{path}[{place}]"):
                 return found
         return "" if len(expected) == len(actual) else f"{path} has {len(actual)} items, expected {len(expected)}"
     if _is_condition(expected):
         condition: Any = expected
-        matches = condition.search(str(actual)) if isinstance(condition, re.Pattern) else condition(actual)
+        matches = condition.search(str(actual)) if isinstance(condition, PATTERN) else condition(actual)
     else:
         # JSON's true is no 1.
         matches = expected == actual and (
@@ -328,11 +334,11 @@ def _shown(name: str, value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
+    if isinstance(value, MAPPING):
         return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, LIST):
         return [_plain(item) for item in value]
-    if isinstance(value, re.Pattern):
+    if isinstance(value, PATTERN):
         return value
     return _Name(_name_of(value)) if callable(value) else value
 

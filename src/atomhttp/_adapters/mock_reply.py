@@ -5,15 +5,16 @@ from __future__ import annotations
 import copy
 import inspect
 import mimetypes
-from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from atomhttp._adapters.base import AdapterResponse, LocalResponse
-from atomhttp._adapters.mock_matcher import bad_mock
+from atomhttp._adapters.mock_matcher import LIST, TUPLE, bad_mock
 from atomhttp._adapters.mock_request import MockRequest
 from atomhttp._adapters.network_response import closed_stream_error
 from atomhttp._body.json_codec import dumps
+from atomhttp._body.streamed import BYTES_LIKE
 from atomhttp._model.callables import required_positionals
 from atomhttp._model.headers import Headers
 from atomhttp._net.call import Call
@@ -109,7 +110,7 @@ async def _ask(function: Any, request: MockRequest, call: Call) -> Any:
 
 def _split(given: Any) -> tuple[int, Any, Any]:
     """(status, data, headers) of what a function or a sequence of replies gave."""
-    if isinstance(given, tuple) and given and isinstance(given[0], int) and not isinstance(given[0], bool):
+    if isinstance(given, TUPLE) and given and isinstance(given[0], int) and not isinstance(given[0], bool):
         if len(given) > 3:
             raise bad_mock("reply", f"expected (status, data, headers), got {len(given)} values")
         status, data, headers = (*given, None, None)[:3]
@@ -134,7 +135,7 @@ class Encoded:
         self._type: str | None = None
         if isinstance(data, AdapterResponse):
             self._response = data
-        elif isinstance(data, (bytes, bytearray, memoryview)):
+        elif isinstance(data, BYTES_LIKE):
             self._content, self._type = bytes(data), _OCTETS
         elif isinstance(data, str):
             self._content, self._type = data.encode(), "text/plain; charset=utf-8"
@@ -198,7 +199,7 @@ def _frame(headers: Headers, length: int | None) -> None:
 
 
 def _are_pieces(data: Any) -> bool:
-    return isinstance(data, (list, tuple)) and bool(data) and all(isinstance(each, bytes) for each in data)
+    return isinstance(data, (LIST, TUPLE)) and bool(data) and all(isinstance(each, bytes) for each in data)
 
 
 def _is_mapping(headers: Any) -> bool:
@@ -237,6 +238,7 @@ class MockContent:
 
     def __init__(self, body: Any, response: AdapterResponse, call: Call) -> None:
         self._body = (body,) if isinstance(body, bytes) else body
+        self._is_async = isinstance(body, AsyncIterable)
         self._iterator: Any = None
         self._held = b""
         self._left = response.content_length
@@ -288,13 +290,14 @@ class MockContent:
         """The next piece of the test's iterable, b"" at its end."""
         body, call = self._body, self._call
         if self._iterator is None:
-            self._iterator = aiter(body) if isinstance(body, AsyncIterable) else iter(body)
+            iterate: Callable[[Any], Any] = aiter if self._is_async else iter
+            self._iterator = iterate(body)
         now, due = driver.now(), call.due()
         if due is not None and now >= due:
             raise call.timeout_error(now)
         while True:
             try:
-                if isinstance(body, AsyncIterable):
+                if self._is_async:
                     piece = await driver.foreign(anext(self._iterator), due)
                 else:
                     piece = next(self._iterator)
@@ -304,7 +307,7 @@ class MockContent:
                 if type(error) is not TimeoutError or due is None or driver.now() < due:
                     raise
                 raise call.timeout_error(driver.now()) from error
-            if not isinstance(piece, (bytes, bytearray, memoryview)):
+            if not isinstance(piece, BYTES_LIKE):
                 raise bad_mock("response_data", f"an iterable must give bytes, not {type(piece).__name__}")
             if piece:
                 return bytes(piece)
@@ -389,7 +392,7 @@ def _check_error(error: Any) -> Any:
 
 def read_replies(reply: Any, delay: float) -> list[Reply]:
     """The replies that `reply=` means: one, or a sequence of them."""
-    if isinstance(reply, list):
+    if isinstance(reply, LIST):
         if not reply:
             raise bad_mock("reply", "an empty list answers nothing")
         return [Reply.of(each, delay) for each in reply]

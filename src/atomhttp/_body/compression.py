@@ -76,7 +76,8 @@ def _brotli() -> Any:
         return None
     import brotli  # pyright: ignore[reportMissingTypeStubs]  # it has none
 
-    return brotli if hasattr(brotli.Decompressor, "can_accept_more_data") else None
+    decompressor = getattr(brotli, "Decompressor", None)
+    return brotli if hasattr(decompressor, "can_accept_more_data") else None
 
 
 @lru_cache(maxsize=1)

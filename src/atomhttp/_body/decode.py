@@ -173,12 +173,14 @@ def decode_json_body(
     """
     if not content:
         return None
+    value: object
     try:
         value = json_codec.loads(content) if decoder is None else decoder(content.removeprefix(_BOM_UTF8))
     except ValueError as error:
         problem = _detached(error)
     else:
-        if type(value) is dict or type(value) is list:
+        kind = type(value)
+        if kind is dict or kind is list:
             return value
         if not _is_bare(value) or is_json_type(content_type) or not content_type:
             return value

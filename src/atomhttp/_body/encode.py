@@ -13,6 +13,7 @@ from atomhttp._body.json_codec import dumps, loads
 from atomhttp._body.multipart import MultipartBody, encode_multipart
 from atomhttp._body.streamed import (
     BLOCK,
+    BYTES_LIKE,
     OCTETS,
     BodyReader,
     FileBody,
@@ -53,6 +54,11 @@ JSON: Final = "application/json"
 TEXT: Final = "text/plain; charset=utf-8"
 URLENCODED: Final = "application/x-www-form-urlencoded"
 
+# For isinstance. What passes stays Any (Final would undo that): of a bare `list` pyright would not know the items.
+_ASYNC_ITERABLE: type[Any] = AsyncIterable
+_ITERABLE: type[Any] = Iterable
+_FIELDS: tuple[type[Any], ...] = (dict, list, tuple, Mapping)
+
 
 def encode_data(
     data: Any,
@@ -76,12 +82,11 @@ def encode_data(
     Raises:
         AtomHTTPOptionError: ERR_BAD_OPTION_VALUE, when it is nothing that can be sent.
     """
-    kind = type(data)
-    if kind is dict or kind is list:
+    if type(data) is dict or type(data) is list:
         return _encode_structure(data, content_type, json_encoder, form_serializer)
     if isinstance(data, str):
         return encode_text(data), TEXT
-    if isinstance(data, (bytes, bytearray, memoryview)):
+    if isinstance(data, BYTES_LIKE):
         return bytes(data), OCTETS
     if isinstance(data, FormData):
         return _encode_form_data(data, content_type, json_encoder)
@@ -99,12 +104,12 @@ def _find_stream(data: Any) -> tuple[StreamedBody, str] | None:
     if isinstance(data, Path):
         return FileBody.from_path(data), guess_type(data.name)
     # Before `read`: what is both reads asynchronously.
-    if isinstance(data, AsyncIterable):
+    if isinstance(data, _ASYNC_ITERABLE):
         return IteratorBody(data), OCTETS
     if hasattr(data, "read"):
         return FileBody.from_file(data), guess_type(getattr(data, "name", None))
     if (
-        isinstance(data, Iterable)
+        isinstance(data, _ITERABLE)
         and not isinstance(data, (Mapping, list, tuple, set, frozenset))
         and not _is_model(data)
     ):
@@ -146,15 +151,15 @@ def _media_type(content_type: str | None) -> str:
 
 def _read_fields(data: Any) -> Any:
     """`data` as what a form can be made of, or None when it is a single value."""
-    if isinstance(data, (Mapping, list, tuple)):
+    if isinstance(data, _FIELDS):
         return data
     if not _is_model(data):
         return None
     fields = loads(dumps(data))
-    return fields if isinstance(fields, (dict, list)) else None
+    return fields if isinstance(fields, _FIELDS) else None
 
 
-def _is_model(data: Any) -> bool:
+def _is_model(data: object) -> bool:
     """Whether it is a structure (pydantic models can be iterated, and are not streams)."""
     return (
         hasattr(type(data), "__struct_fields__")
@@ -217,7 +222,7 @@ def encode_form(form: Any, form_serializer: Mapping[str, Any] | None = None) -> 
     return urlencode([(name, _visited_text(name, value)) for name, value in pairs]).encode("ascii")
 
 
-def _encode_flat(form: dict[Any, Any]) -> bytes | None:
+def _encode_flat(form: Any) -> bytes | None:
     """A dict of texts, which most forms are, without the walk; None when it holds anything else."""
     pieces: list[str] = []
     try:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -226,6 +226,11 @@ def _is_plain(value: Any) -> bool:
     return True
 
 
+# For isinstance. What passes stays Any (Final would undo that): of a bare `list` pyright would not know the items.
+_MAPPING: type[Any] = Mapping
+_LISTS: tuple[type[Any], ...] = (list, tuple)
+
+
 def _convert_unsupported(value: Any) -> Any:
     """msgspec's `enc_hook`: one step towards something that it knows.
 
@@ -236,11 +241,13 @@ def _convert_unsupported(value: Any) -> Any:
         return value.model_dump(mode="json")
     if isinstance(value, str):
         return str.__str__(value)
-    if isinstance(value, int) and not isinstance(value, bool):  # a bool comes here as a key
+    if isinstance(value, bool):  # it comes here as a key
+        raise TypeError("bool has no JSON form")
+    if isinstance(value, int):
         return int.__index__(value)
     if isinstance(value, float):
         return float.__float__(value)
-    if isinstance(value, Mapping):
+    if isinstance(value, _MAPPING):
         return dict(value.items())
     raise TypeError(f"{kind_of(value)} has no JSON form")
 
@@ -266,7 +273,7 @@ class _Inspection:
             raise self._error("is nested too deeply", self._path[:3]) from None
 
     def _inspect(self, value: Any) -> None:
-        kind = type(value)
+        kind = type(value)  # pyright: ignore[reportUnknownVariableType]  # of Any it knows no type
         if kind is str:
             self._check_text(value)
         elif kind is float or kind is int:
@@ -291,9 +298,9 @@ class _Inspection:
             pass
         elif _is_pydantic_model(type(value)):
             self._inspect_below(value, [(None, self._dump_model(value))])
-        elif isinstance(value, Mapping):
+        elif isinstance(value, _MAPPING):
             self._inspect_mapping(value)
-        elif isinstance(value, (list, tuple)):
+        elif isinstance(value, _LISTS):
             self._inspect_below(value, enumerate(value))
         elif (names := _field_names(value)) is not None:
             fields = [(name, getattr(value, name, None)) for name in names]
@@ -309,7 +316,8 @@ class _Inspection:
                 self._check_text(key, "has a key with a lone surrogate, which has no UTF-8")
         self._inspect_below(value, value.items())
 
-    def _inspect_below(self, value: Any, parts: Iterable[tuple[Any, Any]]) -> None:
+    def _inspect_below(self, value: Any, parts: Any) -> None:
+        """`parts` are pairs of a key, None for what is `value` itself, and what goes by it."""
         if id(value) in self._ancestors:
             raise self._error("holds itself (circular reference)")
         self._ancestors.add(id(value))
@@ -364,7 +372,7 @@ class _Inspection:
 _HARMLESS: Final = frozenset((bool, type(None), date, datetime, UUID))
 
 
-def _field_names(value: Any) -> list[str] | None:
+def _field_names(value: object) -> list[str] | None:
     """The names of the fields that msgspec encodes of a Struct, dataclass or attrs object; None for other objects."""
     kind = type(value)
     if isinstance(value, msgspec.Struct):

@@ -17,6 +17,9 @@ OCTETS: Final = "application/octet-stream"
 # What is read from a file at once.
 BLOCK: Final = 512 * 1024
 
+# For isinstance. What passes stays Any (Final would undo that): of a bare `memoryview` pyright knows no items.
+BYTES_LIKE: tuple[type[Any], ...] = (bytes, bytearray, memoryview)
+
 
 def guess_type(name: object) -> str:
     """The media type that a file's name suggests."""
@@ -160,7 +163,7 @@ def check_piece(piece: Any, what: str = "data") -> bytes:
     """A piece of a streamed body, as bytes."""
     if isinstance(piece, bytes):
         return piece
-    if isinstance(piece, (bytearray, memoryview)):
+    if isinstance(piece, BYTES_LIKE):
         return bytes(piece)
     raise bad_content(f"{what}: an iterator must give bytes, not {type(piece).__name__}")
 

@@ -9,7 +9,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple, NoReturn, Protocol
+from typing import Any, Final, NamedTuple, NoReturn, Protocol, TypeAlias, TypeGuard
 
 from atomhttp._model.cookies import CookieJar
 from atomhttp._model.headers import Headers
@@ -26,6 +26,8 @@ _BODIES: Final = ("data", "json", "form")
 _ESSENTIAL: Final = (*_BODIES, "url", "method", "params", "headers", "meta")
 # With these None is no value, as it is with all others: it means "not given".
 _NONE_IS_NOT_GIVEN: Final = frozenset((*_BODIES, "params", "headers", "cookies", "meta"))
+# A `retryConfig` that has been checked.
+_RetryConfig: TypeAlias = Mapping[str, Any] | bool | None
 
 
 class HeaderLayers(Protocol):
@@ -232,7 +234,7 @@ class RequestConfig(_Options):
         state = {name: getattr(self, name) for name in self.keys()}
         for name, value in state.items():
             if isinstance(value, MappingProxyType):
-                state[name] = dict(value)
+                state[name] = dict(state[name])
         state["headers"] = self.headers.copy()
         if "_own" in self.__dict__:
             state["_own"] = self.__dict__["_own"]
@@ -252,10 +254,14 @@ def _can_be_pickled(value: Any) -> bool:
 
 def _is_plain(value: Any) -> bool:
     if isinstance(value, dict):
-        return all(map(_is_plain, value.values()))
+        return _are_plain(value.values())
     if isinstance(value, (list, tuple)):
-        return all(map(_is_plain, value))
+        return _are_plain(value)
     return isinstance(value, (str, int, float, bool))
+
+
+def _are_plain(values: Any) -> bool:
+    return all(map(_is_plain, values))
 
 
 def _restore(state: dict[str, Any]) -> RequestConfig:
@@ -273,7 +279,7 @@ def _deep_copy(value: Any, memo: dict[int, Any]) -> Any:
         raise AtomHTTPOptionError("an option is nested too deeply to be copied", "ERR_BAD_OPTION_VALUE") from None
 
 
-def given_options(config: Any, options: Mapping[str, Any]) -> dict[str, Any]:
+def given_options(config: Mapping[str, Any] | RequestConfig | None, options: Mapping[str, Any]) -> dict[str, Any]:
     """The options of a call: a config object or mapping, and keywords, which win. Checked, in snake_case."""
     given: dict[str, Any] = {}
     if config is None:
@@ -323,7 +329,7 @@ def merge_option(name: str, base: Any, value: Any) -> Any:
     return {**base, **value}
 
 
-def merge_retry_config(base: Any, value: Any) -> Any:
+def merge_retry_config(base: _RetryConfig, value: _RetryConfig) -> _RetryConfig:
     """A call's `retryConfig` over its client's: keys meet by name; None and False switch off."""
     if isinstance(base, Mapping) and isinstance(value, Mapping):
         # Read-only, as each of them is: configs share the client's.
@@ -342,6 +348,11 @@ def merge_config(
     merged = RequestConfig(first, **given_options(second, {}))
     merged.carry_note(first, second)
     return merged
+
+
+def _is_mapping(value: object) -> TypeGuard[Mapping[Any, Any]]:
+    # To `isinstance` the keys and items of a mapping are unknown, and not Any.
+    return isinstance(value, Mapping)
 
 
 class DefaultHeaders(Headers):
@@ -366,16 +377,18 @@ class DefaultHeaders(Headers):
         return layer if layer is not None and name not in self._fields else super().__getitem__(name)
 
     def _set(self, name: str, key: str, value: Any, rewrite: bool | None) -> None:
-        if name in self._layers and (value is None or isinstance(value, (Mapping, Headers))):
+        if name in self._layers and (value is None or _is_mapping(value)):
             self._layers[name].clear()
-            self._layers[name].update(value or {})
+            self._layers[name].update(value or ())
             return
         super()._set(name, key, value, rewrite)
 
     def update(self, headers: Any = None, /, **more: Any) -> None:
         """Sets fields; `{'common': {…}}` updates that layer."""
-        if isinstance(headers, Mapping) and not isinstance(headers, Headers):
-            layers = {key: item for key, item in headers.items() if key in self._layers and isinstance(item, Mapping)}
+        if _is_mapping(headers) and not isinstance(headers, Headers):
+            layers: dict[str, Any] = {
+                key: item for key, item in headers.items() if key in self._layers and isinstance(item, Mapping)
+            }
             for name, item in layers.items():
                 self._layers[name].update(item)
             headers = {name: item for name, item in headers.items() if name not in layers}
@@ -456,7 +469,7 @@ class Defaults(_Options):
         headers.clear()
         if isinstance(value, DefaultHeaders):
             self.__dict__["headers"] = value.layered_copy(self.touch)
-        elif isinstance(value, Mapping):
+        elif _is_mapping(value):
             for name, item in value.items():
                 headers.set(name, item)
         else:

@@ -13,6 +13,8 @@ from atomhttp._model.cookie import Cookie
 from atomhttp.errors import AtomHTTPOptionError
 
 FileFormat: TypeAlias = Literal["json", "netscape"]
+# What a file that is JSON may hold.
+_Json: TypeAlias = dict[str, Any] | list[Any] | str | float | None
 
 _JSON_FORMAT: Final = "atomhttp cookies"
 _JSON_VERSION: Final = 1
@@ -100,17 +102,18 @@ def _from_json(where: str, text: str, now: float) -> list[Cookie]:
     import json
 
     try:
-        document = json.loads(text)
+        document: _Json = json.loads(text)
     except json.JSONDecodeError as error:
         raise _malformed(where, error.lineno, f"not JSON ({error.msg})") from None
     except (ValueError, RecursionError):
         # A number too long to be one, or brackets without end.
         raise _malformed(where, 1, "not JSON") from None
-    items = document.get("cookies") if isinstance(document, dict) else None
-    if not isinstance(items, list) or document.get("format") != _JSON_FORMAT:
+    fields = document if isinstance(document, dict) else {}
+    items: _Json = fields.get("cookies")
+    if not isinstance(items, list) or fields.get("format") != _JSON_FORMAT:
         raise _malformed(where, 1, f'expected {{"format": "{_JSON_FORMAT}", "cookies": […]}}')
-    if document.get("version") != _JSON_VERSION:
-        raise _malformed(where, 1, f"version {str(document.get('version'))[:20]} is not known, only {_JSON_VERSION}")
+    if fields.get("version") != _JSON_VERSION:
+        raise _malformed(where, 1, f"version {str(fields.get('version'))[:20]} is not known, only {_JSON_VERSION}")
     cookies: list[Cookie] = []
     for number, item in enumerate(items, start=1):
         try:
@@ -120,7 +123,7 @@ def _from_json(where: str, text: str, now: float) -> list[Cookie]:
     return cookies
 
 
-def _from_item(item: Any, now: float) -> Cookie:
+def _from_item(item: _Json, now: float) -> Cookie:
     if not isinstance(item, dict):
         raise AtomHTTPOptionError(f"expected an object, got {type(item).__name__}", "ERR_BAD_OPTION_VALUE")
     for key in ("name", "value", "domain"):

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from time import time
-from typing import Any, Final, NoReturn, TypeVar, overload
+from typing import Any, Final, NoReturn, TypeVar, cast, overload
 
 from atomhttp._model.checks import bad_value, check_flag
 from atomhttp._model.cookie import (
@@ -77,8 +77,7 @@ class CookieJar(Mapping[str, str]):
             with _lock:
                 self._store = cookies._store.copy()
         elif isinstance(cookies, Mapping):
-            given: Any = cookies
-            for name, value in given.items():
+            for name, value in cast("Mapping[str, str]", cookies).items():
                 self.set(name, value, url=url)
         elif cookies is not None:
             self._adopt(list(cookies), time())
@@ -123,7 +122,7 @@ class CookieJar(Mapping[str, str]):
     def __eq__(self, other: object) -> bool:
         if isinstance(other, CookieJar):
             return set(self.cookies) == set(other.cookies)
-        return dict(self.items()) == dict(other.items()) if isinstance(other, Mapping) else NotImplemented
+        return super().__eq__(other)
 
     __hash__ = None  # type: ignore[assignment]  # mutable
 

@@ -57,7 +57,7 @@ class Dialing(NamedTuple):
         return hash((self.hosts, self.local_address))
 
 
-def check_hosts(name: str, value: Any) -> HostTable | None:
+def check_hosts(name: str, value: Mapping[Any, Any] | None) -> HostTable | None:
     """The `hosts` option: names with an address, or several in the order of preference."""
     if value is None or isinstance(value, HostTable):
         return value
@@ -67,12 +67,16 @@ def check_hosts(name: str, value: Any) -> HostTable | None:
     for host, given in value.items():
         if not isinstance(host, str) or not host.strip("."):
             raise bad_value(name, host, "host names as keys")
-        single = isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Iterable)
-        addresses = [given] if single else list(given)
+        addresses = _as_list(given)
         if not addresses:
             raise bad_value(f"{name}[{host!r}]", given, "an IP address or a list of them")
         table[_ascii(name, host)] = tuple(_address(f"{name}[{host!r}]", item) for item in addresses)
     return HostTable(table)
+
+
+def _as_list(given: Any) -> list[Any]:
+    single = isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Iterable)
+    return [given] if single else [*given]
 
 
 def _ascii(name: str, host: str) -> str:
@@ -101,7 +105,7 @@ def _address(name: str, value: object) -> str:
         raise bad_value(name, value, "an IP address") from None
 
 
-def check_local_address(name: str, value: Any) -> tuple[str, int] | None:
+def check_local_address(name: str, value: str | tuple[Any, ...] | list[Any] | None) -> tuple[str, int] | None:
     """The `localAddress` option: an address, or an address and a port."""
     if value is None:
         return None

@@ -16,7 +16,7 @@ from atomhttp._model.params import (
     read_pairs,
     read_serializer_options,
 )
-from atomhttp._model.walker import Indexes, Walker, WalkOptions, describe_path, kind_of
+from atomhttp._model.walker import Indexes, Walker, WalkOptions, describe_path, is_listed, is_mapping, kind_of
 from atomhttp.errors import AtomHTTPOptionError
 
 
@@ -34,7 +34,7 @@ def check_form_serializer(name: str, value: Any) -> dict[str, Any] | None:
     """
     if value is None:
         return None
-    if not isinstance(value, Mapping):
+    if not is_mapping(value):
         raise AtomHTTPOptionError(
             f"{name} must be a mapping of {', '.join(WALK_DEFAULTS)} or None, not {kind_of(value)}",
             "ERR_BAD_OPTION_VALUE",
@@ -63,17 +63,17 @@ def walk_form(
 
 
 def _read_entries(data: Any) -> Any:
-    if isinstance(data, Mapping):
+    if is_mapping(data):
         return data
     if isinstance(data, str):
         raise AtomHTTPOptionError("form must be a mapping or (key, value) pairs, not str", "ERR_BAD_OPTION_VALUE")
-    if isinstance(data, (list, tuple)) and not (data and _is_pair(data[0])):
+    if is_listed(data) and not (data and _is_pair(data[0])):
         return {str(index): item for index, item in enumerate(data)}
     return read_pairs(data, "form")
 
 
 def _is_pair(entry: Any) -> bool:
-    return isinstance(entry, (list, tuple)) and len(entry) == 2 and isinstance(entry[0], str)
+    return is_listed(entry) and len(entry) == 2 and isinstance(entry[0], str)
 
 
 def urlencode(pairs: Iterable[tuple[str, str | bytes]]) -> str:

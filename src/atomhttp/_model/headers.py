@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from multidict import CIMultiDict
 
@@ -105,7 +105,7 @@ class Headers(MutableMapping[str, str]):
         if isinstance(other, Headers):
             return self._fields == other._fields
         if isinstance(other, Mapping):
-            return self == Headers(other)
+            return self == Headers(cast("Mapping[str, Any]", other))
         return NotImplemented
 
     __hash__ = None  # type: ignore[assignment]  # mutable
@@ -239,15 +239,17 @@ def _restore(items: list[tuple[str, str]], locked: frozenset[str], removed: froz
     return headers
 
 
-def _pairs(headers: HeadersInput) -> Iterable[tuple[str, HeaderValue]]:
+def _pairs(headers: Any) -> Iterable[tuple[str, HeaderValue]]:
+    given = headers  # tested under another name, so that its own type stays
     # A dict first: asking it whether it is a Mapping takes longer than all the rest.
-    if type(headers) is dict:
+    if type(given) is dict:
         return list(headers.items())
-    if isinstance(headers, Headers):
-        gone = [(name, False if name in headers._locked else None) for name in headers._removed]
-        return [*gone, *headers._fields.items()]
-    if isinstance(headers, Mapping):
-        return headers.items()  # pyright: ignore[reportReturnType]  # what is a Mapping and iterates over pairs is none
+    if isinstance(given, Headers):
+        gone = [(name, False if name in given._locked else None) for name in given._removed]
+        return [*gone, *given._fields.items()]
+    if isinstance(given, Mapping):
+        items: Iterable[tuple[str, HeaderValue]] = headers.items()
+        return items
     try:
         return [(name, value) for name, value in headers]
     except (TypeError, ValueError):

@@ -8,11 +8,11 @@ from __future__ import annotations
 import codecs
 import os
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, TypeGuard
 
 from atomhttp._lazy_pattern import lazy_pattern
 from atomhttp._model.abort import check_signal
@@ -26,6 +26,7 @@ from atomhttp._model.params import build_params_serializer
 from atomhttp._model.rate import check_rate
 from atomhttp._model.retry_config import check_retry_config
 from atomhttp._model.timeout import Timeout
+from atomhttp._model.walker import is_listed, is_mapping
 from atomhttp.auth import check_auth
 from atomhttp.errors import AtomHTTPOptionError
 
@@ -83,8 +84,9 @@ def _method(name: str, value: Any) -> str:
 
 
 def _url(name: str, value: Any) -> Any:
-    if value is None or isinstance(value, (int, float, bytes, bytearray, Mapping, list, tuple, set, frozenset)):
-        hint = "; a config is given to request(config)" if isinstance(value, Mapping) else ""
+    given: Any = value
+    if given is None or isinstance(given, (int, float, bytes, bytearray, Mapping, list, tuple, set, frozenset)):
+        hint = "; a config is given to request(config)" if isinstance(given, Mapping) else ""
         raise bad_value(name, value, f"a URL (str, or an object whose str() is one{hint})")
     return value
 
@@ -131,7 +133,8 @@ def _timeout(name: str, value: Any) -> Any:
 
 def read_only(value: Any) -> Any:
     """A mapping that cannot be changed: configs share their client's, and a change in place would reach other calls."""
-    return MappingProxyType(dict(value)) if isinstance(value, Mapping) else value
+    given: Any = value
+    return MappingProxyType(dict(given)) if isinstance(value, Mapping) else value
 
 
 def _headers(name: str, value: Any) -> Any:
@@ -140,8 +143,11 @@ def _headers(name: str, value: Any) -> Any:
 
 
 def _params(name: str, value: Any) -> Any:
+    given: Any = value
+    if type(value) is dict:
+        return given.copy()
     if value is None or isinstance(value, (str, Mapping)):
-        return value.copy() if type(value) is dict else value
+        return given
     try:
         return [(key, item) for key, item in value]
     except (TypeError, ValueError):
@@ -158,7 +164,7 @@ def _form_serializer(name: str, value: Any) -> Any:
 
 
 def _mapping_or_none(name: str, value: Any) -> Any:
-    if value is not None and not isinstance(value, Mapping):
+    if value is not None and not is_mapping(value):
         raise bad_value(name, value, "a mapping")
     return value
 
@@ -169,11 +175,12 @@ def _meta(name: str, value: Any) -> Any:
 
 
 def _response_type(name: str, value: Any) -> Any:
+    given: Any = value
     if isinstance(value, str):
         if value not in ("json", "text", "blob", "arraybuffer", "stream"):
             raise bad_value(name, value, "'json', 'text', 'blob', 'arraybuffer', 'stream' or a type")
     elif value is None or isinstance(value, (int, float, bytes, Mapping, list, tuple)):
-        raise bad_value(name, value, "'json', 'text', 'blob', 'arraybuffer', 'stream' or a type")
+        raise bad_value(name, given, "'json', 'text', 'blob', 'arraybuffer', 'stream' or a type")
     return value
 
 
@@ -202,11 +209,16 @@ def _paths(name: str, value: Any) -> tuple[str, ...] | None:
     if value is None:
         return None
     items = [value] if isinstance(value, (str, Path)) else value
-    if not isinstance(items, (list, tuple, set, frozenset)):
+    if not _is_collection(items):
         raise bad_value(name, value, "a path or a list of paths")
     if not all(isinstance(item, (str, Path)) and _is_socket_path(os.fspath(item)) for item in items):
         raise bad_value(name, value, "a path or a list of paths")
-    return tuple(real_socket_path(os.fspath(item)) for item in items)
+    paths: Collection[str | Path] = items
+    return tuple(real_socket_path(os.fspath(path)) for path in paths)
+
+
+def _is_collection(value: object) -> TypeGuard[Collection[Any]]:
+    return isinstance(value, (list, tuple, set, frozenset))
 
 
 def _is_socket_path(path: str) -> bool:
@@ -238,17 +250,13 @@ def _verify(name: str, value: Any) -> Any:
 def _cert(name: str, value: Any) -> Any:
     if value is None:
         return None
-    items = value if isinstance(value, (list, tuple)) else [value]
+    items = value if is_listed(value) else [value]
     if any(isinstance(item, str) and "-----BEGIN " in item for item in items[:2]):
         raise AtomHTTPOptionError(f"{name}: expected paths, got the text of a PEM file", "ERR_BAD_OPTION_VALUE")
     if isinstance(value, (str, Path)):
         return (os.fspath(value),)
-    if (
-        isinstance(value, (list, tuple))
-        and 1 <= len(value) <= 3
-        and all(isinstance(item, (str, Path)) for item in value)
-    ):
-        return tuple(os.fspath(item) for item in value)
+    if is_listed(value) and 1 <= len(value) <= 3 and all(isinstance(item, (str, Path)) for item in value):
+        return tuple(map(os.fspath, value))
     raise bad_kind(name, value, "a path, or (certificate, key) or (certificate, key, password)")
 
 
@@ -256,7 +264,7 @@ def _callables_or_none(name: str, value: Any) -> Any:
     """One function, or a list of them: kept as it is, or as a tuple."""
     if value is None or callable(value):
         return value
-    if not isinstance(value, (list, tuple)) or not all(callable(item) for item in value):
+    if not is_listed(value) or not all(callable(item) for item in value):
         raise bad_value(name, value, "a callable, a list of callables or None")
     return tuple(value)
 
@@ -265,7 +273,7 @@ def _field_names(name: str, value: Any) -> tuple[str, ...]:
     items = [value] if isinstance(value, str) else value
     if items is None:
         return ()
-    if not isinstance(items, (list, tuple, set, frozenset)) or not all(isinstance(item, str) for item in items):
+    if not _is_collection(items) or not all(isinstance(item, str) for item in items):
         raise bad_value(name, value, "a list of header field names")
     return tuple(sorted(item.lower() for item in items))
 
@@ -281,7 +289,7 @@ def _adapter(name: str, value: Any) -> Any:
 def _cookies(name: str, value: Any) -> Any:
     if value is None or value is False or isinstance(value, CookieJar):
         return value
-    if not isinstance(value, Mapping):
+    if not is_mapping(value):
         raise bad_kind(name, value, "a mapping of names to values, a CookieJar, False or None")
     for key, item in value.items():
         check_pair(key, item, name)
@@ -317,8 +325,8 @@ def _token_field(name: str, value: Any) -> str:
 
 
 def _transitional(name: str, value: Any) -> Any:
-    _mapping_or_none(name, value)
-    for key, item in (value or {}).items():
+    given: Mapping[Any, Any] = _mapping_or_none(name, value) or {}
+    for key, item in given.items():
         if key not in ("silentJSONParsing", "clarifyTimeoutError", "forcedJSONParsing"):
             raise AtomHTTPOptionError(f"transitional: unknown key {key!r}", "ERR_BAD_OPTION")
         check_flag(f"transitional.{key}", item)

@@ -348,7 +348,8 @@ def build_outline(
     outline.response_encoding = options["response_encoding"]
     outline.json_encoder = options["json_encoder"]
     outline.json_decoder = options["json_decoder"]
-    outline.strict_json = (options["transitional"] or {}).get("silentJSONParsing") is False
+    transitional: Any = options["transitional"] or {}
+    outline.strict_json = transitional.get("silentJSONParsing") is False
     outline.form_serializer = options["form_serializer"]
     outline.adapter = options["adapter"]
     outline.auth = outline.router = outline.cookies = None

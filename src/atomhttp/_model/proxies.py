@@ -127,7 +127,7 @@ class _Pattern(NamedTuple):
 ProxyOption: TypeAlias = Proxy | ProxyTable | Literal[False] | None
 
 
-def check_proxy(name: str, value: Any) -> ProxyOption:
+def check_proxy(name: str, value: ProxyOption | str | Mapping[Any, Any]) -> ProxyOption:
     """The `proxy` option as it is kept.
 
     Args:
@@ -154,7 +154,7 @@ def check_proxy(name: str, value: Any) -> ProxyOption:
 # Reading
 
 
-def _read_proxy(name: str, value: Any) -> Proxy:
+def _read_proxy(name: str, value: Proxy | str | Mapping[Any, Any]) -> Proxy:
     if isinstance(value, Proxy):
         return value
     if isinstance(value, str):
@@ -317,7 +317,7 @@ def _bad(name: str, expected: str, value: Any) -> AtomHTTPOptionError:
     return AtomHTTPOptionError(f"{name}: expected {expected}, got {show_proxy(value)!r:.200}", "ERR_BAD_OPTION_VALUE")
 
 
-def show_proxy(value: Any) -> Any:
+def show_proxy(value: Proxy | str | Mapping[Any, Any] | float | None) -> Any:
     """`value` without credentials, even where it is no URL: all that stands before an `@` may be one."""
     if isinstance(value, str):
         match = _SCHEME.match(value)

@@ -80,7 +80,7 @@ def read_environment(environ: Mapping[str, str]) -> ProxyEnvironment:
     held = {name: value.strip() for name, value in environ.items() if name.lower() in _VARIABLES}
     if "REQUEST_METHOD" in environ:
         held.pop("HTTP_PROXY", None)
-    found = {}
+    found: dict[str, tuple[str, str]] = {}
     for variable, scheme in _VARIABLES.items():
         spelling = variable if held.get(variable) else variable.upper()
         if held.get(spelling):

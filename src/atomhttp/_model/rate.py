@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from atomhttp._model.walker import is_listed
 from atomhttp.errors import AtomHTTPOptionError
 
 
@@ -17,7 +18,7 @@ def check_rate(name: str, value: Any) -> tuple[float | None, float | None] | Non
     Raises:
         AtomHTTPOptionError: ERR_BAD_OPTION_VALUE.
     """
-    both = value if isinstance(value, (list, tuple)) else (value, value)
+    both = value if is_listed(value) else (value, value)
     if len(both) != 2 or not all(map(_is_rate, both)):
         raise AtomHTTPOptionError(
             f"{name}: expected bytes per second or [up, down], each a positive number, or None or 0 for no limit, "

@@ -56,7 +56,7 @@ class RetryPolicy(NamedTuple):
         return wait * fraction if self.jitter else wait
 
 
-def check_retry_config(name: str, value: Any) -> Mapping[str, Any] | bool | None:
+def check_retry_config(name: str, value: Mapping[str, Any] | int | None) -> Mapping[str, Any] | bool | None:
     """`retryConfig` as it is kept: None, False, or a read-only mapping under snake_case names.
 
     Raises:
@@ -101,7 +101,7 @@ def _seconds_or_none(name: str, value: Any) -> float | None:
 def _statuses(name: str, value: Any) -> frozenset[int]:
     given: Any = [value] if isinstance(value, int) and not isinstance(value, bool) else value
     if isinstance(given, (str, bytes, Mapping)) or not hasattr(given, "__iter__"):
-        raise bad_value(name, given, "a list of status codes")
+        raise bad_value(name, value, "a list of status codes")
     statuses: list[Any] = list(given)
     if not all(isinstance(status, int) and 100 <= status <= 999 for status in statuses):
         raise bad_value(name, value, "status codes from 100 to 999")
@@ -109,9 +109,10 @@ def _statuses(name: str, value: Any) -> frozenset[int]:
 
 
 def _methods(name: str, value: Any) -> frozenset[str]:
-    if isinstance(value, (bytes, Mapping)) or not hasattr(value, "__iter__"):
+    given: Any = [value] if isinstance(value, str) else value
+    if isinstance(given, (bytes, Mapping)) or not hasattr(given, "__iter__"):
         raise bad_value(name, value, "a list of methods")
-    methods = [value] if isinstance(value, str) else list(value)
+    methods: list[Any] = list(given)
     if not all(isinstance(method, str) and method for method in methods):
         raise bad_value(name, value, "a list of methods")
     return frozenset(method.upper() for method in methods)

@@ -59,14 +59,15 @@ class Timeout:
         """
         if isinstance(value, Timeout):
             return value
+        given: Any = value
         if isinstance(value, Mapping):
-            unknown = set(value) - {"total", "connect", "read", "write", "pool"}
+            unknown = set(given) - {"total", "connect", "read", "write", "pool"}
             if unknown:
                 raise AtomHTTPOptionError(
                     f"timeout: unknown key {min(map(str, unknown))!r}; known: total, connect, read, write, pool",
                     "ERR_BAD_OPTION",
                 )
-            return cls(**value)
+            return cls(**given)
         timeout = cls(_seconds("timeout", value))
         object.__setattr__(timeout, "stream_gap", timeout.total)
         return timeout

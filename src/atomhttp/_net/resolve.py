@@ -55,7 +55,7 @@ async def resolve(call: Call, host: str, port: int, dialing: Dialing | None = No
 async def _ask_resolver(call: Call, resolver: Any, host: str, port: int) -> Sequence[Address]:
     due = call.due()
     try:
-        found = await call_user(call.driver, due, resolver, host, port)
+        found: Iterable[Any] | None = await call_user(call.driver, due, resolver, host, port)
     except TimeoutError as error:
         if isinstance(error, AtomHTTPError) or due is None or call.driver.now() < due:
             raise

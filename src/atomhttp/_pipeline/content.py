@@ -233,7 +233,7 @@ class ContentReader:
             self._body = b""
             return body
         if self._iterator is None:
-            self._iterator = aiter(body) if isinstance(body, AsyncIterable) else iter(body)
+            self._iterator = aiter(body) if isinstance(self._body, AsyncIterable) else iter(body)
         while True:
             try:
                 if isinstance(body, AsyncIterable):

@@ -284,7 +284,7 @@ def mask_content(content: bytes, content_type: str | None) -> bytes:
     return content if masked == text else masked.encode("utf-8", "surrogateescape")
 
 
-def _mask_json(name: str, value: Any, depth: int) -> Any:
+def _mask_json(name: str, value: dict[str, Any] | list[Any] | str | float | None, depth: int) -> Any:
     if value is None or isinstance(value, bool):
         return value
     if is_secret_name(name):

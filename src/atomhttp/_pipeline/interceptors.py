@@ -284,7 +284,7 @@ class _Walk:
             elif isinstance(value, RequestConfig):
                 self.config = self._complete(value)
             elif isinstance(value, Mapping):
-                merge_given(self.config, value)
+                merge_given(self.config, self.value)
             else:
                 raise AtomHTTPOptionError(
                     f"the request interceptor {_name(function)} returned {type(value).__name__}: expected a "
@@ -324,7 +324,8 @@ class _Walk:
 
     async def give_up(self) -> None:
         """The call ends by an error: nobody will read the stream of the response that is in hand."""
-        data = self.value.data if isinstance(self.value, Response) else None
+        value = self.value
+        data = value.data if isinstance(self.value, Response) else None
         if isinstance(data, ResponseStream):
             await data.aclose()
         elif isinstance(data, SyncResponseStream):
@@ -345,7 +346,7 @@ class _Walk:
             value.config = self.config
         try:
             if not is_accepted(self.config.validate_status, value.status):
-                self.error = status_error(value)
+                self.error = status_error(self.value)
         except Exception as error:
             self.error = error
 

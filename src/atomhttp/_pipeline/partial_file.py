@@ -329,7 +329,7 @@ def part_of(target: Path) -> Path:
     return Path(f"{target}.atomhttp.part")
 
 
-def find_target(path: object, segment: Callable[[], str]) -> Path:
+def find_target(path: str | os.PathLike[str], segment: Callable[[], str]) -> Path:
     """Where a download is to end: `path`, or, where that is a directory, a file in it called by the last segment of
     the URL, for which `segment()` is asked.
 

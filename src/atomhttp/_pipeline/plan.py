@@ -695,7 +695,10 @@ class Plan:
 
 def _is_plain_text(headers: Any) -> bool:
     """Whether these are compared with others as text is: whatever else it may be says itself what it is equal to."""
-    return type(headers) is dict and {*map(type, headers), *map(type, headers.values())} <= _TEXT
+    if type(headers) is not dict:
+        return False
+    # It is a dict of Any, compiled as what it is.
+    return {*map(type, headers), *map(type, headers.values())} <= _TEXT  # pyright: ignore[reportUnknownArgumentType]
 
 
 def _find_cookies(defaults: Defaults) -> Cookies | None:

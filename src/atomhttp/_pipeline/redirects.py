@@ -185,7 +185,7 @@ async def _ask(hop: Request, response: Response[Any], driver: Any) -> Request:
     before_redirect = hop.config.before_redirect
     if before_redirect is None:
         return hop
-    headers = await ask(driver, hop, before_redirect, hop, response)
+    headers: Mapping[str, Any] | None = await ask(driver, hop, before_redirect, hop, response)
     if headers is None:
         return hop
     if not isinstance(headers, Mapping):

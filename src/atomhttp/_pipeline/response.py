@@ -304,7 +304,8 @@ class Response(Generic[T]):
         # An open stream stays with its connection.
         data: Any = self.data if keep_content and not hasattr(self.data, "iter_bytes") else None
         content = self.content if keep_content else b""
-        if isinstance(data, (dict, list)) and (masked := redact_value("data", data)) != data:
+        given = data  # tested under another name, so that its own type stays
+        if isinstance(given, (dict, list)) and (masked := redact_value("data", data)) != data:
             # What goes by the name of a secret stays behind, also in the text that it was read from.
             data, content = masked, _write_again(masked)
         headers = Headers(redact_fields(self.headers.multi_items()))

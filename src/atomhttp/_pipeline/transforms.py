@@ -32,7 +32,8 @@ async def _apply(
     functions: Any, option: str, data: Any, source: Any, more: tuple[str, ...], driver: Any, due: float | None
 ) -> Any:
     """`data` as `functions` make it, one after the other. Of `source` they get as many of `more` as they want."""
-    for function in functions if isinstance(functions, tuple) else (functions,):
+    given = functions  # tested under another name, so that its own type stays
+    for function in functions if isinstance(given, tuple) else (functions,):
         count = max(1, required_positionals(function, 1))
         if count > len(more) + 1:
             name = getattr(function, "__qualname__", repr(function))

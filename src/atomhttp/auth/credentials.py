@@ -53,7 +53,7 @@ class Credentials:
         """The arguments that make it anew."""
         raise NotImplementedError
 
-    def _set(self, **values: object) -> None:
+    def _set(self, **values: Any) -> None:
         for name, value in values.items():
             object.__setattr__(self, name, value)
 

@@ -9,6 +9,10 @@ from atomhttp.auth.basic import BasicAuth
 from atomhttp.auth.credentials import bad_value
 from atomhttp.errors import AtomHTTPOptionError
 
+# For isinstance. What passes stays Any (Final would undo that): of a bare `list` pyright would not know the items.
+_LISTS: tuple[type[Any], ...] = (tuple, list)
+_MAPPING: type[Any] = Mapping
+
 
 def check_auth(name: str, value: Any) -> Any:
     """The `auth` option as it is kept: an object with `get_header` or `auth_flow`, a callable, or None.
@@ -18,9 +22,9 @@ def check_auth(name: str, value: Any) -> Any:
     """
     if value is None:
         return None
-    if isinstance(value, (tuple, list)) and len(value) == 2:
+    if isinstance(value, _LISTS) and len(value) == 2:
         return _basic(name, *value)
-    if isinstance(value, Mapping) and set(value) == {"username", "password"}:
+    if isinstance(value, _MAPPING) and set(value) == {"username", "password"}:
         return _basic(name, **value)
     if not isinstance(value, type) and (hasattr(value, "auth_flow") or hasattr(value, "get_header") or callable(value)):
         return value

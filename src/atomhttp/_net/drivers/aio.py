@@ -66,12 +66,12 @@ def _sweep() -> None:
 class AsyncioDriver(Driver):
     """Nests the reactor in a loop: the loop watches the poller's descriptor and one timer, whatever happens inside."""
 
-    clock: ClassVar[Callable[[], float]] = staticmethod(time.monotonic)
+    clock: ClassVar[staticmethod[[], float]] = staticmethod(time.monotonic)
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.cancelled_error: type[BaseException] = asyncio.CancelledError
-        self.now: Callable[[], float] = type(self).clock  # pyright: ignore[reportAttributeAccessIssue]  # a staticmethod
+        self.now: Callable[[], float] = type(self).clock
         self.waiter: Callable[[], Waiter] = partial(AioWaiter, self)
         self.woken: list[AioWaiter] = []
         # Whether somebody is going to look at `woken`: the pass under way, or a callback of the loop.
@@ -348,7 +348,7 @@ class _Together:
         self._limit = limit
         self._return_exceptions = return_exceptions
         # By identity: what was given twice runs once, and its result stands in both places (as with asyncio.gather).
-        self._waiting: deque[Awaitable[Any]] = deque({id(item): item for item in items if isawaitable(item)}.values())
+        self._waiting: deque[Any] = deque({id(item): item for item in items if isawaitable(item)}.values())
         self._left = len(self._waiting)
         self._futures: dict[int, asyncio.Future[Any]] = {}
         self._theirs: list[asyncio.Future[Any]] = []
@@ -403,7 +403,8 @@ class _Together:
         """Starts what the limit allows. Called by `run`, so that each gets a copy of the caller's context."""
         while self._waiting and self._failed is None and (self._limit is None or len(self._running) < self._limit):
             awaitable = self._waiting[0]
-            coroutine = awaitable if isinstance(awaitable, Coroutine) else _await(awaitable)
+            given = awaitable  # tested under another name, so that its own type stays
+            coroutine: Coroutine[Any, Any, Any] = awaitable if isinstance(given, Coroutine) else _await(awaitable)
             try:
                 task = asyncio.create_task(coroutine)
             except BaseException:

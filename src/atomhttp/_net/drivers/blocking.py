@@ -64,11 +64,11 @@ class BlockingWaiter:
 class BlockingDriver(Driver):
     """A unit: one reactor, borrowed by one call at a time."""
 
-    clock: ClassVar[Callable[[], float]] = staticmethod(time.monotonic)
+    clock: ClassVar[staticmethod[[], float]] = staticmethod(time.monotonic)
     waiter: Callable[[], BlockingWaiter] = BlockingWaiter
 
     def __init__(self) -> None:
-        self.now: Callable[[], float] = type(self).clock  # pyright: ignore[reportAttributeAccessIssue]  # a staticmethod
+        self.now: Callable[[], float] = type(self).clock
         # The thread that has borrowed it.
         self.thread = get_ident()
         self.pool_scope: object = SHARED_SCOPE

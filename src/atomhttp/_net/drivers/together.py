@@ -27,7 +27,8 @@ def collect_tasks(tasks: Any, limit: Any, return_exceptions: Any) -> list[Any]:
     except BaseException:
         # `all(a, b)`, as with asyncio.gather: then the other arguments are coroutines as well.
         close_coroutines([*items, tasks, limit, return_exceptions])
-        if isinstance(tasks, Mapping):
+        given: Any = tasks  # tested under another name, so that its own type stays
+        if isinstance(given, Mapping):
             close_coroutines(tasks.values())
         raise
     return items
