@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from atomhttp import __version__
+
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "_extensions"))
-
-from atomhttp import __version__  # noqa: E402  # after the path
 
 project = "atomhttp"
 author = "the atomhttp developers"

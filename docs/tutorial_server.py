@@ -36,6 +36,8 @@ CATALOGUE = b"".join(b"%05d,a title of some length,an author,1955\n" % number fo
 class Handler(BaseHTTPRequestHandler):
     """Answers one connection's requests."""
 
+    server: Server
+
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
@@ -50,7 +52,7 @@ class Handler(BaseHTTPRequestHandler):
         elif url.path == "/catalogue.csv":
             self.send(200, "text/csv", CATALOGUE)
         elif url.path == "/slow":
-            self.server.closing.wait(5)  # type: ignore[attr-defined]  # set by build_server
+            self.server.closing.wait(5)
             self.answer("at last")
         elif url.path == "/private":
             expected = hmac.new(SECRET, f"GET {url.path}".encode(), hashlib.sha256).hexdigest()
@@ -102,17 +104,19 @@ class Handler(BaseHTTPRequestHandler):
         """Says nothing."""
 
 
-def build_server(port: int = 8000) -> ThreadingHTTPServer:
+class Server(ThreadingHTTPServer):
     """The server, listening but not serving yet; port 0 takes a free one."""
-    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-    server.closing = threading.Event()  # type: ignore[attr-defined]  # ends the slow answer when the server ends
-    return server
+
+    def __init__(self, port: int = 8000) -> None:
+        super().__init__(("127.0.0.1", port), Handler)
+        # Ends the slow answer when the server ends.
+        self.closing = threading.Event()
 
 
 def main() -> None:
     """Serves until Ctrl-C."""
     try:
-        running = build_server()
+        running = Server()
     except OSError as error:
         sys.exit(f"port 8000: {error.strerror}; is there one running already?")
     with running:

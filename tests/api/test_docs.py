@@ -29,7 +29,7 @@ from support.async_tests import loop_factory
 from support.certificates import Certificates
 from support.origin import Answer, Origin, Received, pattern
 from support.scripted_proxy import ScriptedProxy
-from support.seed_origin import TITLES, answer, parts
+from support.seed_origin import TITLES, answer, show_parts
 from support.tutorial import serve_tutorial
 
 ROOT = Path(__file__).parents[2]
@@ -123,7 +123,7 @@ class Api:
             "/digest": digest,
             "/form": lambda request: text(request.body.decode()),
             "/shout": lambda request: answer({"received": request.body.decode()}),
-            "/upload": upload,
+            "/upload": show_parts,
             "/files/note.txt": lambda request: stored(request, b"a few words"),
             "/files/video.mp4": lambda request: stored(request, VIDEO),
             "/icon.png": lambda _: Answer(pattern(400), headers=[("Content-Type", "image/png")]),
@@ -192,17 +192,6 @@ def digest(request: Received) -> Answer:
     who, what = hashed("ada", "api", "secret"), hashed(request.method, request.target)
     good = hashed(who, "n", said["nc"], said["cnonce"], said["qop"], what)
     return Answer(status=200 if said["response"] == good else 403)
-
-
-def upload(request: Received) -> Answer:
-    shown = []
-    for part in parts(request):
-        if part.filename is None:
-            shown.append({"name": part.name, "value": part.content.decode()})
-        else:
-            file = {"filename": part.filename, "type": part.content_type, "size": len(part.content)}
-            shown.append({"name": part.name, **file})
-    return answer(shown)
 
 
 def cookies_of(request: Received) -> dict[str, str]:

@@ -7,14 +7,13 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from atomhttp import __version__
 from cli.program import Terminal, run
 from support.origin import Answer, Origin, Received, pattern
-from support.seed_origin import answer, parts
+from support.seed_origin import answer, show_parts
 
 PAGE = Path(__file__).parents[2] / "docs" / "cli.md"
 API = "https://api.example.com"
@@ -33,22 +32,11 @@ def users(request: Received) -> Answer:
     return answer([{"id": 1, "name": "Ada"}])
 
 
-def upload(request: Received) -> Answer:
-    shown: list[dict[str, Any]] = []
-    for part in parts(request):
-        if part.filename is None:
-            shown.append({"name": part.name, "value": part.content.decode()})
-        else:
-            file = {"filename": part.filename, "type": part.content_type, "size": len(part.content)}
-            shown.append({"name": part.name, **file})
-    return answer(shown)
-
-
 ROUTES = {
     "/users": users,
     "/users/2": lambda _: answer({"error": "no such user"}, 404),
     "/form": lambda request: text(request.body.decode()),
-    "/upload": upload,
+    "/upload": show_parts,
     "/whoami": lambda request: text(request.get("Authorization") or "nobody"),
     "/private": lambda _: answer({"error": "who are you?"}, 401),
     "/icon.png": lambda _: Answer(pattern(400), headers=[("Content-Type", "image/png")]),

@@ -81,3 +81,15 @@ def _part(part: Any) -> Part:
     name = part.get_param("name", header="Content-Disposition")
     kind = part.get_content_type() if "Content-Type" in part else None
     return Part(name, part.get_filename(), kind, part.get_payload(decode=True))
+
+
+def show_parts(request: Received) -> Answer:
+    """The form that was uploaded, as JSON: values, and of files name, type and size."""
+    shown: list[dict[str, Any]] = []
+    for part in parts(request):
+        if part.filename is None:
+            shown.append({"name": part.name, "value": part.content.decode()})
+        else:
+            file = {"filename": part.filename, "type": part.content_type, "size": len(part.content)}
+            shown.append({"name": part.name, **file})
+    return answer(shown)

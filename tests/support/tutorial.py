@@ -19,7 +19,7 @@ def serve_tutorial() -> Iterator[str]:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    with module.build_server(0) as server:
+    with module.Server(0) as server:
         # Its threads are waited for at the end, and so do not outlive the test.
         server.daemon_threads = False
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))

@@ -59,7 +59,8 @@ def parse(arguments: Sequence[str]) -> Callable[[], Job] | int:
     try:
         # Written by us: where nobody reads it click ends the program, and it fails where the encoding has not a letter.
         with redirect_stdout(said):
-            parsed = _main.main(list(arguments), PROGRAM, standalone_mode=False)
+            # What a command returns, or what --help exits with.
+            parsed: Callable[[], Job] | int = _main.main(list(arguments), PROGRAM, standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         return ExitCode.USAGE
@@ -71,7 +72,7 @@ def parse(arguments: Sequence[str]) -> Callable[[], Job] | int:
     finally:
         said.flush()
         write_text(said.buffer.getvalue().decode(), sys.stdout)
-    return parsed  # type: ignore[no-any-return]  # what a command returns, and what --help exits with
+    return parsed
 
 
 # What people type who come from curl, wget or HTTPie, and what it is here.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any, Final
 
 from atomhttp._cli.exit_codes import ExitCode, exit_code_of_status
-from atomhttp._cli.jobs import Call, Display
+from atomhttp._cli.jobs import Call, Display, Upload
 from atomhttp._cli.render import pass_content, show_content, store_content
 from atomhttp._cli.terminal import Paint, has_colors, say, write_text
 from atomhttp._pipeline.response import Response
@@ -25,21 +26,30 @@ def run_call(call: Call) -> ExitCode:
         OSError: the content cannot be written.
     """
     with SyncAtomHTTP() as client:
-        try:
-            response = client.request(call.method, call.url, response_type="stream", **call.options)
-        except AtomHTTPError as error:
-            show_attempt(error, call.display)
-            raise
-        with response:
-            show_heads(response, call.display)
-            deliver(response, call.output, call.fail, call.display)
-            show_phases(response, call.display)
-            if call.fail:
-                response.raise_for_status()
+        return show_answer(lambda: client.request(call.method, call.url, response_type="stream", **call.options), call)
+
+
+def show_answer(send: Callable[[], Response[Any]], job: Call | Upload) -> ExitCode:
+    """Shows or stores the streamed response that `send` gets, as the job says.
+
+    Raises:
+        AtomHTTPError, OSError: as `run_call`.
+    """
+    try:
+        response = send()
+    except AtomHTTPError as error:
+        show_attempt(error, job.display)
+        raise
+    with response:
+        show_heads(response, job.display)
+        _deliver(response, job.output, job.fail, job.display)
+        show_phases(response, job.display)
+        if job.fail:
+            response.raise_for_status()
     return ExitCode.OK
 
 
-def deliver(response: Response[Any], output: str | None, fail: bool, display: Display) -> None:
+def _deliver(response: Response[Any], output: str | None, fail: bool, display: Display) -> None:
     """Writes the content where it belongs: to the file, unless it is no more than the news of a failure."""
     on_terminal = not display.raw and (sys.stdout.isatty() or display.color == "always")
     paint = Paint(on_terminal and has_colors(display.color, sys.stdout))

@@ -7,7 +7,6 @@ look like another.
 
 from __future__ import annotations
 
-import io
 import os
 import re
 import sys
@@ -88,13 +87,15 @@ def say(text: str) -> None:
     except BrokenPipeError:
         raise
     except OSError:
-        pass
+        # As it says above.
+        return
 
 
 def complete_streams() -> None:
     """A program may be started without standard output or error; then what it says goes nowhere."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
-            # As Python's own: nobody closes it, and nobody is warned of that.
             nowhere = os.open(os.devnull, os.O_WRONLY)
-            setattr(sys, name, io.TextIOWrapper(open(nowhere, "wb", closefd=False), "utf-8"))  # noqa: SIM115
+            # As Python's own: nobody closes it, and nobody is warned of that.
+            stream = open(nowhere, "w", encoding="utf-8", closefd=False)  # noqa: SIM115  # it stays open to the end
+            setattr(sys, name, stream)

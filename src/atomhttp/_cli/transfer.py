@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from atomhttp._cli.calls import deliver, show_attempt, show_heads, show_phases
+from atomhttp._cli.calls import show_answer, show_attempt, show_heads, show_phases
 from atomhttp._cli.exit_codes import ExitCode, FileError
 from atomhttp._cli.jobs import Download, Upload
 from atomhttp._cli.report import report
@@ -38,8 +38,8 @@ def run_transfer(job: Download | Upload) -> ExitCode:
 
 def _upload(job: Upload) -> ExitCode:
     with SyncAtomHTTP() as client:
-        try:
-            response = client.upload(
+        return show_answer(
+            lambda: client.upload(
                 job.url,
                 job.file,
                 method=job.method,
@@ -48,17 +48,9 @@ def _upload(job: Upload) -> ExitCode:
                 validate_status=_accept_all,
                 on_upload_progress=ProgressBar(job.file.name),
                 **job.options,
-            )
-        except AtomHTTPError as error:
-            show_attempt(error, job.display)
-            raise
-        with response:
-            show_heads(response, job.display)
-            deliver(response, job.output, job.fail, job.display)
-            show_phases(response, job.display)
-            if job.fail:
-                response.raise_for_status()
-    return ExitCode.OK
+            ),
+            job,
+        )
 
 
 def _accept_all(_: int) -> bool:

@@ -300,8 +300,9 @@ def _check_options(options: dict[str, Any]) -> dict[str, Any]:
         # That of an earlier download, for its rest.
         for name in ("Range", "If-Range"):
             given["headers"].delete(name)
+    keywords = given_options(None, options)
     for name in ("response_type", "validate_status", "method", "url"):
-        if name in given and name in given_options(None, options):
+        if name in keywords:
             raise AtomHTTPOptionError(f"{name}: not for a download, which decides it by itself", "ERR_BAD_OPTION")
         given.pop(name, None)
     if "range" in Headers(given.get("headers")):

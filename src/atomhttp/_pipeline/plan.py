@@ -697,8 +697,11 @@ def _is_plain_text(headers: Any) -> bool:
     """Whether these are compared with others as text is: whatever else it may be says itself what it is equal to."""
     if type(headers) is not dict:
         return False
-    # It is a dict of Any, compiled as what it is.
-    return {*map(type, headers), *map(type, headers.values())} <= _TEXT  # pyright: ignore[reportUnknownArgumentType]
+    # For pyright its keys and values are of no known type; it is compiled as the dict that it is.
+    return {
+        *map(type, headers),  # pyright: ignore[reportUnknownArgumentType]  # see above
+        *map(type, headers.values()),  # pyright: ignore[reportUnknownArgumentType]  # see above
+    } <= _TEXT
 
 
 def _find_cookies(defaults: Defaults) -> Cookies | None:
