@@ -58,7 +58,9 @@ _HOMES: Final = (
 _FIXTURE: Final = "atomhttp_pytest.atomhttp_mock"
 _ONE_SHOTS: Final = frozenset(f"atomhttp.{verb}" for verb in verb_signatures("SyncAtomHTTP"))
 # What the parts of the options are called in annotations: they are documented as one.
-_SAME_AS: Final = dict.fromkeys(("ParamsOptions", "DataOptions", "RequestOptions", "UploadOptions"), "CallOptions")
+_SAME_AS: Final = dict.fromkeys(
+    ("ParamsOptions", "DataOptions", "RequestOptions", "DownloadOptions", "UploadOptions"), "CallOptions"
+)
 _SCOPES: Final = {"both": "SharedOptions", "call": "CallOptions", "client": "ClientOptions"}
 
 # Attributes are listed with what they are. (Where one is a property, it is described in full as well.)

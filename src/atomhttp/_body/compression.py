@@ -96,7 +96,7 @@ def _zstd() -> Any:
     if sys.version_info >= (3, 14):
         from compression import zstd
     else:
-        from backports import zstd
+        from backports import zstd  # pyright: ignore[reportMissingTypeStubs]  # others of that namespace have none
     return zstd
 
 
