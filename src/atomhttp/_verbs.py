@@ -234,6 +234,9 @@ class ClientOptions(SharedOptions, total=False):
     localAddress: LocalAddress
     max_header_size: int
     maxHeaderSize: int
+    http2: bool | Literal["only"]
+    ping_interval: float | None
+    pingInterval: float | None
 
 
 class Create(Protocol[Client_co]):

@@ -47,6 +47,7 @@ SAMPLES: dict[str, Any] = {
     "keep_alive_timeout": 3,
     "connection_lifetime": 3,
     "max_header_size": 3000,
+    "ping_interval": 3,
     "xsrf_cookie_name": "csrf",
     "xsrf_header_name": "X-CSRF",
     "with_xsrf_token": True,

@@ -39,8 +39,8 @@ from atomhttp import (
 )
 from atomhttp._net.drivers.aio import AsyncioDriver
 from atomhttp._net.drivers.blocking import BlockingDriver
-from atomhttp._net.http1 import RECENT, SLICE
-from atomhttp._net.reactor import BUFFER_SIZE
+from atomhttp._net.http1 import SLICE
+from atomhttp._net.reactor import BUFFER_SIZE, RECENT
 from contract.flavours import Api
 from contract.flavours import wait as waited
 from support.certificates import Certificates

@@ -12,9 +12,10 @@ import pytest
 
 from atomhttp import AtomHTTP, AtomHTTPNetworkError, AtomHTTPTimeoutError, AtomHTTPTLSError, HTTPAdapter, Timeout
 from atomhttp._net.drivers import aio
-from atomhttp._net.http1 import RECENT, Http1Connection
+from atomhttp._net.http1 import Http1Connection
 from atomhttp._net.pool import Pool
 from atomhttp._net.pool_policy import Decision, Facts, decide, oldest_servable
+from atomhttp._net.reactor import RECENT
 from support.certificates import Certificates
 from support.clock import VirtualClockLoop
 from support.nginx import Nginx

@@ -333,9 +333,9 @@ async def test_what_we_offer_by_alpn(certificates: Certificates) -> None:
 
 async def test_a_callers_context_that_offers_what_we_do_not_speak(certificates: Certificates) -> None:
     server, mine = certificates.server_context(), certificates.client_context()
-    server.set_alpn_protocols(["sword/2"])
     mine.set_alpn_protocols(["sword/2", "http/1.1"])
     with Origin(tls=server) as origin:
+        server.set_alpn_protocols(["sword/2"])
         async with AtomHTTP(verify=mine) as client:
             error = await refused(client, origin.url)
     assert "127.0.0.1 chose the protocol 'sword/2', which the SSLContext offers" in str(error)

@@ -32,6 +32,7 @@ _LIMITS: Final = (
     "keep_alive_timeout",
     "connection_lifetime",
     "max_header_size",
+    "ping_interval",
 )
 
 
@@ -46,9 +47,9 @@ class HTTPAdapter:
 
     Args:
         options: those of a client that are about connections. The limits (`maxConnections`,
-            `maxConnectionsPerOrigin`, `keepAliveTimeout`, `connectionLifetime`, `maxHeaderSize`) are this adapter's
-            alone: what a client that is given it says about them is without effect. `resolver`, `hosts`,
-            `localAddress`, `verify` and `cert` are for requests whose client leaves them at their defaults.
+            `maxConnectionsPerOrigin`, `keepAliveTimeout`, `connectionLifetime`, `maxHeaderSize`, `pingInterval`) are
+            this adapter's alone: what a client that is given it says about them is without effect. `resolver`, `hosts`,
+            `localAddress`, `http2`, `verify` and `cert` are for requests whose client leaves them at their defaults.
 
     Raises:
         AtomHTTPOptionError: another option, or a wrong value.
@@ -65,7 +66,7 @@ class HTTPAdapter:
         self.limits = PoolLimits()
         self.set_limits({name: given.get(name, BY_NAME[name].default) for name in _LIMITS})
         # What its routes have that the requests' own have not.
-        self._ways: dict[str, Any] = {name: given[name] for name in ("verify", "cert") if name in given}
+        self._ways: dict[str, Any] = {name: given[name] for name in ("verify", "cert", "http2") if name in given}
         dialing = Dialing(given.get("hosts"), given.get("resolver"), given.get("local_address"))
         if any(item is not None for item in dialing):
             self._ways["dialing"] = dialing
@@ -86,6 +87,7 @@ class HTTPAdapter:
         limits.keep_alive_timeout = FOR_EVER if keep_alive_timeout is None else keep_alive_timeout
         limits.lifetime = options["connection_lifetime"]
         limits.max_header_size = options["max_header_size"]
+        limits.ping_interval = options["ping_interval"]
 
     def pool_stats(self) -> PoolStats:
         """How its connections are doing, in all event loops and threads."""
@@ -107,6 +109,8 @@ class HTTPAdapter:
         # No more than a client's own does it follow a redirect to another origin.
         if route.cert is None and "cert" in ways and not outline.left_home:
             changes["cert"] = ways["cert"]
+        if not route.http2 and "http2" in ways:
+            changes["http2"] = ways["http2"]
         if "dialing" in ways:
             own = ways["dialing"]
             asked: Any = route.dialing or Dialing()

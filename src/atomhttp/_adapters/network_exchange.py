@@ -6,15 +6,15 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from atomhttp._adapters.base import AdapterResponse
-from atomhttp._adapters.network_head import build_head
+from atomhttp._adapters.network_head import build_field_list, build_head
 from atomhttp._adapters.network_response import NetworkResponse
 from atomhttp._model.request import Request
 from atomhttp._model.route import Route
 from atomhttp._net.call import Call
+from atomhttp._net.connection import Carrier
 from atomhttp._net.drivers import Driver
-from atomhttp._net.http1 import BREATH, Http1Connection
+from atomhttp._net.http1 import BREATH
 from atomhttp._net.pool import Pool, closed_error
-from atomhttp._wire.http1_writer import LAST_CHUNK, encode_chunk
 from atomhttp.errors import AtomHTTPError, AtomHTTPNetworkError, AtomHTTPOptionError
 
 # Content up to this size is joined to its head: one write, one packet train.
@@ -39,16 +39,19 @@ async def exchange(
     call = NetworkResponse(driver, outline.timeout, request.started, request.deadline, outline.target)
     if outline.streaming or not outline.keep_alive:
         call.streaming, call.keep_alive = outline.streaming, outline.keep_alive
+        call.handed_on = outline.response_type == "stream"
     if not outline.max_redirects:
         call.keeps_redirects = True
     # Before a connection is taken: what is wrong with the head must not cost one.
-    head = build_head(request) if request.has_body else outline.head or build_head(request)
-    connection = None if request.fresh else pool.take(route, driver.reactor, request.started)
+    head: Any = build_head(request) if request.has_body else outline.head or build_head(request)
+    connection = None if request.fresh else pool.take(route, driver.reactor, request.started, call)
     if connection is None:
         if before_dialing is not None:
             before_dialing()
         connection = await pool.acquire(route, call, request.fresh)
         call.enter("headers", outline.timeout.read)
+    if route.http2 and connection.multiplexes:
+        head = build_field_list(request)
     try:
         if request.has_body or outline.timeout.has_phases:
             await _send_content(connection, call, request, head)
@@ -87,13 +90,13 @@ def _give_up(call: NetworkResponse, pool: Pool, error: BaseException) -> None:
 # Sending content
 
 
-async def _send_content(connection: Http1Connection, call: Call, request: Request, head: bytes) -> None:
+async def _send_content(connection: Carrier, call: Call, request: Request, head: Any) -> None:
     """Sends head and content. Small content goes out with its head; the response is waited for by the caller."""
     outline = request.outline
     body: Any = request.body
     phases = outline.timeout.has_phases
     if isinstance(body, bytes) and len(body) < JOINED and not outline.block.expects_continue and not phases:
-        connection.start(call, outline.method, head + body)
+        connection.start_whole(call, outline.method, head, body)
         return
     call.uploading = True
     ready = [body] if isinstance(body, bytes) else body.ready
@@ -110,20 +113,21 @@ async def _send_content(connection: Http1Connection, call: Call, request: Reques
     call.enter("headers", outline.timeout.read)
 
 
-async def _send_rest(connection: Http1Connection, call: Call, body: Any) -> bool:
+async def _send_rest(connection: Carrier, call: Call, body: Any) -> bool:
     """Sends content, until the response is there or writing fails. Whether it went out whole."""
     if isinstance(body, bytes):
         return await _send_bytes(connection, call, body)
     return await _send_pieces(connection, call, body)
 
 
-async def _send_bytes(connection: Http1Connection, call: Call, body: bytes) -> bool:
+async def _send_bytes(connection: Carrier, call: Call, body: bytes) -> bool:
     if body and _wanted(connection, call):
-        connection.write(body)
+        connection.write_piece(body, True)
+    connection.end_content(True)
     return await _drain(connection, call)
 
 
-async def _send_pieces(connection: Http1Connection, call: Call, body: Any) -> bool:
+async def _send_pieces(connection: Carrier, call: Call, body: Any) -> bool:
     """Whether the content went out whole."""
     length: int | None = body.length
     sent = unwatched = 0
@@ -147,7 +151,7 @@ async def _send_pieces(connection: Http1Connection, call: Call, body: Any) -> bo
                     f"data: longer than its Content-Length of {length} bytes", "ERR_BAD_OPTION_VALUE"
                 )
             if _wanted(connection, call):
-                connection.write(piece if length is not None else encode_chunk(piece))
+                connection.write_piece(piece, length is not None)
             if not await _drain(connection, call):
                 return False
             unwatched += len(piece)
@@ -167,19 +171,20 @@ async def _send_pieces(connection: Http1Connection, call: Call, body: Any) -> bo
             raise AtomHTTPOptionError(
                 f"data: {sent} bytes, shorter than its Content-Length of {length}", "ERR_BAD_OPTION_VALUE"
             )
+        connection.end_content(True)
         return True
-    connection.write(LAST_CHUNK)
+    connection.end_content(False)
     return await _drain(connection, call)
 
 
-def _wanted(connection: Http1Connection, call: Call) -> bool:
+def _wanted(connection: Carrier, call: Call) -> bool:
     """Whether the peer still listens: no final response yet, and the connection takes bytes."""
     if call.error is not None:
         raise call.error
     return call.head is None and not connection.closed and not connection.write_failed
 
 
-async def _drain(connection: Http1Connection, call: Call) -> bool:
+async def _drain(connection: Carrier, call: Call) -> bool:
     """Waits until all that was written has left; False when the peer does not want it any more."""
     while _wanted(connection, call):
         if connection.writable:
@@ -189,7 +194,7 @@ async def _drain(connection: Http1Connection, call: Call) -> bool:
     return False
 
 
-async def _await_continue(connection: Http1Connection, call: Call) -> None:
+async def _await_continue(connection: Carrier, call: Call) -> None:
     call.enter("headers", call.timeout.read)
     timers = call.driver.reactor.timers
     alarm = _Alarm(call)

@@ -7,6 +7,7 @@ from typing import Final
 from atomhttp._model.outline import Outline
 from atomhttp._model.request import Request
 from atomhttp._wire.http1_writer import encode_fields, encode_request_line
+from atomhttp._wire.http2_writer import Field, encode_field_list, encode_pseudo_fields
 
 _WANTS_LENGTH: Final = frozenset(("POST", "PUT", "PATCH"))
 
@@ -64,3 +65,34 @@ def _content_fields(request: Request) -> bytes:
     if not request.outline.keep_alive:
         lines += b"Connection: close\r\n"
     return lines + b"\r\n"
+
+
+# HTTP/2
+
+
+def build_field_list(request: Request) -> list[Field]:
+    """The request's head as HTTP/2 has it, validated; what equal requests share is built once."""
+    outline = request.outline
+    fields = outline.field_list
+    if fields is None:
+        fields = outline.field_list = _build_field_list(outline)
+    if not request.has_body:
+        return [*fields, (b"content-length", b"0")] if outline.method in _WANTS_LENGTH else fields
+    block = outline.block
+    content: list[tuple[str, str]] = []
+    if request.content_type is not None and block.content_type is None:
+        content.append(("content-type", request.content_type))
+    if request.content_length is not None:
+        content.append(("content-length", str(request.content_length)))
+    if block.expects_continue:
+        content.append(("expect", "100-continue"))
+    return fields + encode_field_list(content)
+
+
+def _build_field_list(outline: Outline) -> list[Field]:
+    block, target = outline.block, outline.target
+    fields = encode_pseudo_fields(outline.method, outline.route.scheme, block.host or target.authority, target.path)
+    fields += encode_field_list(block.fields)
+    if block.content_type is not None:
+        fields += encode_field_list([("content-type", block.content_type)])
+    return fields

@@ -131,9 +131,7 @@ class NetworkBody:
         if not call.chunks and not call.ended:
             await self._wait(driver)
         if call.chunks:
-            piece = call.chunks.popleft()
-            call.buffered -= len(piece)
-            return piece
+            return self._pop(call)
         return b""
 
     def take(self) -> bytes:
@@ -141,8 +139,14 @@ class NetworkBody:
         call = self._call
         if not call.chunks or call.content or call.error is not None:
             return b""
+        return self._pop(call)
+
+    def _pop(self, call: Call) -> bytes:
+        assert call.chunks is not None
         piece = call.chunks.popleft()
         call.buffered -= len(piece)
+        if call.connection is not None and call.connection.multiplexes:
+            call.connection.consumed()
         return piece
 
     async def _wait(self, driver: Driver) -> None:

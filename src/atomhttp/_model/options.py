@@ -247,6 +247,26 @@ def _verify(name: str, value: Any) -> Any:
     raise bad_value(name, value, "True, False, the path of a CA file or directory, or an SSLContext")
 
 
+def _http2(name: str, value: Any) -> bool | str:
+    if value is False:
+        return False
+    if value is not True and value != "only":
+        raise bad_value(name, value, 'False, True or "only"')
+    from importlib.util import find_spec  # only who asks for HTTP/2 needs it
+
+    # Not imported before a connection asks for it.
+    if find_spec("ngh2") is None:
+        raise AtomHTTPOptionError(f"{name}: needs the extra: pip install 'atomhttp[http2]'", "ERR_NOT_SUPPORT")
+    return value  # type: ignore[no-any-return]  # one of the two
+
+
+def _interval(name: str, value: Any) -> float | None:
+    seconds = _seconds(name, value)
+    if seconds == 0:
+        raise bad_value(name, value, "a positive number of seconds, or None")
+    return seconds
+
+
 def _cert(name: str, value: Any) -> Any:
     if value is None:
         return None
@@ -594,6 +614,23 @@ OPTIONS: Final[tuple[Option, ...]] = (
         scope="client",
         unit="bytes",
     ),
+    Option(
+        "http2",
+        'False, True or "only"',
+        False,
+        _http2,
+        'HTTP/2: False never, True where a TLS server chooses it, "only" always (in clear: prior knowledge)',
+        scope="client",
+    ),
+    Option(
+        "ping_interval",
+        "number or None",
+        None,
+        _interval,
+        "an HTTP/2 connection from which nothing has come for so long is asked whether it is there",
+        scope="client",
+        unit="seconds",
+    ),
 )
 
 BY_NAME: Final[dict[str, Option]] = {spelling: option for option in OPTIONS for spelling in (option.name, option.alias)}
@@ -649,8 +686,6 @@ ELSEWHERE: Final = {
     "lookup": "resolver",
     "dns": "resolver",
 }
-# Of the contract, but still to come.
-_PLANNED: Final = frozenset(("http2",))
 
 
 def find_option(name: object, table: Mapping[str, Option], where: str) -> Option:
@@ -673,8 +708,6 @@ def find_option(name: object, table: Mapping[str, Option], where: str) -> Option
         close = get_close_matches(str(name), table, n=1, cutoff=0.6)
         hint = close[0] if close else None
     suggestion = f"; did you mean {hint}?" if hint else ""
-    if hint in _PLANNED or name in _PLANNED:
-        suggestion += " (not in this version yet)"
     raise AtomHTTPOptionError(f"unknown option {str(name)[:60]!r}{suggestion}", "ERR_BAD_OPTION")
 
 

@@ -151,6 +151,7 @@ _OUTLINE_FIELDS: Final = (
     "cookies",
     "decompress",
     "download_rate",
+    "field_list",
     "form_serializer",
     "head",
     "is_direct",
@@ -209,7 +210,8 @@ class Outline:
         is_plain: nothing but the network and the built-in decoding is asked for, redirects aside.
         is_direct: what else is asked for has no say before the response is there: the plain way is tried first.
         adapter: what sends it, when the call or the defaults say so.
-        head: the network adapter's cache of its head as bytes, for a request without content.
+        head, field_list: the network adapter's caches of its head, for a request without content: as bytes, and as
+            HTTP/2 has it.
     """
 
     __slots__ = _OUTLINE_FIELDS
@@ -249,6 +251,7 @@ class Outline:
     is_direct: bool
     is_plain: bool
     head: bytes | None
+    field_list: list[tuple[bytes, bytes]] | None
     _extended: tuple[tuple[tuple[str, str], ...], Outline] | None
     _varied: tuple[object, Outline] | None
 
@@ -322,7 +325,7 @@ class Outline:
         twin.download_rate = self.download_rate
         twin.is_direct = self.is_direct
         twin.is_plain = self.is_plain
-        twin.head = None
+        twin.head = twin.field_list = None
         twin._extended = None
         twin._varied = None
         for name, value in changes.items():
@@ -384,6 +387,6 @@ def build_outline(
         outline.is_direct and outline.retry is None and outline.transform_response is None and outline.signal is None
     )
     outline.timeout = outline.read_timeout(timeout)
-    outline.head = None
+    outline.head = outline.field_list = None
     outline._extended = outline._varied = None
     return outline

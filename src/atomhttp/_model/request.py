@@ -58,6 +58,8 @@ class Request:
     content_type: str | None = None
     # Asks for a connection that has served nobody yet.
     fresh = False
+    # It is the second time that it is sent, by itself: there is no third.
+    resent = False
     # Its outline is its own: its content has a boundary, say, that no other request may get.
     reshaped = False
     _config: RequestConfig | None = None

@@ -24,6 +24,8 @@ class Route(NamedTuple):
     dialing: Dialing | None = None
     # Whether the environment says whom to trust (SSL_CERT_FILE, SSL_CERT_DIR).
     trust_env: bool = True
+    # Whether HTTP/2 may be spoken, and whether it must ("only").
+    http2: bool | str = False
 
     def __repr__(self) -> str:
         # A certificate's password stands in `cert`, a proxy's in `proxy`.
@@ -48,4 +50,15 @@ class Route(NamedTuple):
     @property
     def is_forwarded(self) -> bool:
         """Whether a proxy reads the request and makes it its own (RFC 9112 section 3.2.2), and no tunnel leads on."""
-        return self.proxy is not None and self.scheme == "http" and self.proxy.scheme in ("http", "https")
+        return (
+            self.proxy is not None
+            and self.scheme == "http"
+            and self.proxy.scheme in ("http", "https")
+            # To a proxy we speak HTTP/1.1; what must be HTTP/2 takes a tunnel.
+            and self.http2 != "only"
+        )
+
+    @property
+    def may_multiplex(self) -> bool:
+        """Whether its connections may speak HTTP/2. In clear nobody is asked: there it must be known beforehand."""
+        return self.http2 == "only" or (self.http2 is True and self.scheme == "https")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from atomhttp._model.timeout import Timeout
 from atomhttp._model.url import Target
@@ -13,8 +13,11 @@ from atomhttp._wire.events import ResponseHead
 from atomhttp.errors import AtomHTTPTimeoutError
 
 if TYPE_CHECKING:
+    from atomhttp._net.connection import Carrier
     from atomhttp._net.drivers import Driver, Waiter
-    from atomhttp._net.http1 import Http1Connection
+
+# What may lead on (RFC 9110 section 15.4): then its content is nobody's.
+REDIRECTS: Final = frozenset((301, 302, 303, 307, 308))
 
 
 class Call:
@@ -33,9 +36,11 @@ class Call:
     phase_due: float | None = None
     phase_limit = 0.0
     error: BaseException | None = None
-    connection: Http1Connection | None = None
+    connection: Carrier | None = None
     # The response so far: `streaming` wakes the coroutine for the head and every piece, else it wakes at the end.
     streaming = False
+    # What is streamed is read by the caller, when and where that pleases.
+    handed_on = False
     # The content of a redirect that may be followed is not collected: nobody wants it, and it may never end.
     keeps_redirects = False
     keep_alive = True
@@ -111,6 +116,32 @@ class Call:
         waiter = self.waiter
         if waiter is not None and not waiter.done():
             waiter.set_exception(error)
+
+    # The response
+
+    def take_head(self, head: ResponseHead, now: float) -> None:
+        """A head has come, interim or final, and content may follow."""
+        if head.status < 200:
+            self.answered = True
+            if head.status == 100:
+                self.continued = True
+                if self.uploading:
+                    self.wake()
+            return
+        self.head = head
+        self.first_at = now
+        if head.status in REDIRECTS and not self.keeps_redirects and head.find(b"location"):
+            self.streaming = True
+        if self.streaming or self.uploading:
+            self.wake()
+
+    def take_piece(self, piece: bytes) -> None:
+        """A piece of a stream's content has come."""
+        if self.chunks is None:
+            self.chunks = deque()
+        self.chunks.append(piece)
+        self.buffered += len(piece)
+        self.wake()
 
     # Deadlines
 

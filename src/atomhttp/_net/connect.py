@@ -16,7 +16,7 @@ from atomhttp._net.race import Race
 from atomhttp._net.resolve import Address, is_literal, resolve
 from atomhttp._net.socks import import_socksio, open_socks_tunnel
 from atomhttp._net.stream import SocketStream, Stream
-from atomhttp._net.tls_context import build_context
+from atomhttp._net.tls_context import PROTOCOLS, build_context, choose_protocols
 from atomhttp._net.tls_session import TLSSession
 from atomhttp._net.tunnel import open_tunnel
 from atomhttp.errors import AtomHTTPNetworkError, AtomHTTPOptionError, AtomHTTPProxyError
@@ -39,7 +39,10 @@ async def connect(route: Route, call: Call, session: TLSSession | None = None) -
     """
     began = call.driver.now()
     # Made first: a file that cannot be read should not cost a connection.
-    context = build_context(route.verify, route.cert, route.trust_env) if route.scheme == "https" else None
+    protocols = choose_protocols(route.http2)
+    context = None
+    if route.scheme == "https":
+        context = build_context(route.verify, route.cert, route.trust_env, protocols)
     steps = _Steps(call, route)
     if route.socket_path is not None:
         conversation = await steps.dial([_unix_address(route.socket_path)], route.name)
@@ -48,7 +51,8 @@ async def connect(route: Route, call: Call, session: TLSSession | None = None) -
     else:
         conversation = await steps.go_through(route.proxy)
     if context is not None:
-        await steps.encrypt(conversation, context, route.server_hostname, (route.host, route.port), session)
+        where = (route.host, route.port)
+        await steps.encrypt(conversation, context, route.server_hostname, where, session, protocols)
     _logger.debug("connected to %s in %.1f ms", route.name, (call.driver.now() - began) * 1e3)
     return conversation.stream
 
@@ -153,10 +157,11 @@ class _Steps:
         name: str,
         where: tuple[str, int],
         session: TLSSession | None = None,
+        protocols: tuple[str, ...] = PROTOCOLS,
     ) -> None:
         """TLS with whoever is at the other end."""
         began = self._enter("tls")
-        await conversation.encrypt(context, name, where, session)
+        await conversation.encrypt(context, name, where, session, protocols)
         self._call.tls += self._now() - began
 
 

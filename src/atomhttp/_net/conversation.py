@@ -15,6 +15,7 @@ from atomhttp._net.call import Call
 from atomhttp._net.pollers import IN, OUT
 from atomhttp._net.stream import SocketStream, Stream
 from atomhttp._net.tls import TLSStream
+from atomhttp._net.tls_context import PROTOCOLS
 from atomhttp._net.tls_errors import tls_error
 from atomhttp._net.tls_in_tls import NestedTLSStream
 from atomhttp._net.tls_session import TLSSession
@@ -74,9 +75,16 @@ class Conversation:
         return received
 
     async def encrypt(
-        self, context: ssl.SSLContext, name: str, where: tuple[str, int], session: TLSSession | None = None
+        self,
+        context: ssl.SSLContext,
+        name: str,
+        where: tuple[str, int],
+        session: TLSSession | None = None,
+        protocols: tuple[str, ...] = PROTOCOLS,
     ) -> None:
         """TLS over what there is, with the peer called `name`; `where` (host and port) is for messages.
+
+        `protocols` are what may be spoken over it.
 
         Raises:
             AtomHTTPTLSError, AtomHTTPNetworkError, AtomHTTPOptionError.
@@ -84,7 +92,7 @@ class Conversation:
         host, port = where
         kind = TLSStream if isinstance(self.stream, SocketStream) else NestedTLSStream
         try:
-            tls = kind(self.stream, context, name, session)
+            tls = kind(self.stream, context, name, session, protocols)
         except (ValueError, ssl.SSLError) as error:
             self.drop()
             raise AtomHTTPOptionError(f"{host}:{port}: not a name for TLS: {error}", "ERR_BAD_OPTION_VALUE") from error

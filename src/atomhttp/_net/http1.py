@@ -17,27 +17,23 @@ from __future__ import annotations
 
 import errno
 import logging
-import socket
 import ssl
-from collections import deque
 from collections.abc import Callable
 from io import BytesIO
 from threading import get_ident
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final
 
 from atomhttp._net.call import Call
+from atomhttp._net.connection import Connection, Owner
 from atomhttp._net.large_content import EARNED, LARGE, LargeContent
-from atomhttp._net.pollers import IN, OUT, build_probe
-from atomhttp._net.reactor import BUFFER_SIZE, RECENT
+from atomhttp._net.pollers import IN, OUT
+from atomhttp._net.reactor import BUFFER_SIZE
 from atomhttp._net.stream import SocketStream, Stream
 from atomhttp._net.tls_errors import explain
-from atomhttp._net.tls_session import TLSSession
 from atomhttp._wire.events import ResponseHead
 from atomhttp._wire.http1 import IDLE, Http1Engine
+from atomhttp._wire.http1_writer import LAST_CHUNK, encode_chunk
 from atomhttp.errors import AtomHTTPNetworkError, AtomHTTPProtocolError, AtomHTTPTLSError
-
-if TYPE_CHECKING:
-    from atomhttp._net.reactor import Reactor
 
 _logger = logging.getLogger("atomhttp.connection")
 
@@ -50,136 +46,36 @@ SLICE: Final = 120 * 1024
 WIDE_SLICE: Final = 480 * 1024
 # What is sent before others have a turn: a peer as fast as we are always takes more.
 BREATH: Final = 512 * 1024
-# What may lead on (RFC 9110 section 15.4): then its content is nobody's.
-REDIRECTS: Final = frozenset((301, 302, 303, 307, 308))
 
 
-class Owner(Protocol):
-    """Who keeps the connection when it is idle (the pool)."""
+class Http1Connection(Connection):
+    """See the module's docstring. Used by one call at a time."""
 
-    def release(self, connection: Http1Connection) -> None: ...
-    def forget(self, connection: Http1Connection) -> None: ...
-    def check_idle(self, connection: Http1Connection) -> None: ...
+    __slots__ = ("_engine", "_later", "_reset_by", "_send", "_unsent", "call")
 
-
-class Http1Connection:
-    """See the module's docstring. Owned by a pool, used by one call, driven by the reactor."""
-
-    __slots__ = (
-        "_engine",
-        "_fd",
-        "_later",
-        "_mask",
-        "_owner",
-        "_probe",
-        "_reset_by",
-        "_send",
-        "_stream",
-        "_unsent",
-        "bucket",
-        "call",
-        "closed",
-        "created",
-        "drained_at",
-        "expires",
-        "idle_since",
-        "keep_alive_timeout",
-        "reactor",
-        "served",
-    )
+    # Whatever goes on here is one exchange's.
+    multiplexes = False
 
     def __init__(self, stream: Stream, owner: Owner, bucket: Any, max_header_size: int, now: float) -> None:
-        self._stream = stream
-        # Asks whether there is anything to look at, without the exception that an empty socket costs (2 µs).
-        self._probe = build_probe(stream.fileno())
+        super().__init__(stream, owner, bucket, now)
         self._send = stream.send
-        self._owner = owner
         self._engine = Http1Engine(max_header_size)
-        self._fd = stream.fileno()
-        self._mask = 0
         self._unsent: memoryview | None = None
         # What comes behind that.
         self._later: list[bytes] = []
         self._reset_by: OSError | None = None
-        self.reactor: Reactor | None = None
-        self.bucket = bucket
         self.call: Call | None = None
-        self.closed = False
-        self.created = now
-        self.idle_since = now
-        # When it was known last that nothing more had come.
-        self.drained_at = 0.0
-        self.expires = now
-        self.keep_alive_timeout: float | None = None
-        self.served = 0
 
     def __repr__(self) -> str:
         state = "closed" if self.closed else "idle" if self.call is None else "busy"
         return f"<Http1Connection {state}, {self.served} served>"
 
     @property
-    def session(self) -> TLSSession | None:
-        """Its TLS session, once there is one to take up again."""
-        return self._stream.session
-
-    # Where it is watched
-
-    def attach(self, reactor: Reactor) -> None:
-        """Has `reactor` watch it."""
-        if self.reactor is not reactor:
-            self.move(reactor)
-        if self._mask != IN:
-            self._watch(IN)
-
-    def move(self, reactor: Reactor) -> None:
-        """It belongs to `reactor` from now on, not watched yet (a synchronous client's units pass connections on)."""
-        if self.reactor is not reactor:
-            self.detach()
-            self.reactor = reactor
-
-    def detach(self) -> None:
-        """Nobody watches it."""
-        self._watch(0)
-        self.reactor = None
-
-    def _watch(self, mask: int) -> None:
-        if mask == self._mask:
-            return
-        reactor = self.reactor
-        assert reactor is not None
-        if not mask:
-            reactor.unregister(self._fd)
-        elif self._mask:
-            reactor.modify(self._fd, mask)
-        else:
-            reactor.register(self._fd, mask, self)
-        self._mask = mask
-
-    def is_quiet(self, reactor: Reactor, now: float) -> bool:
-        """Whether nothing had come a moment ago: then `is_usable` need not be asked.
-
-        It was drained then, or the reactor has looked at everything that is idle. (To look at each single one, each
-        time, costs 2 to 5 µs a request.)
-        """
-        if now - self.drained_at >= RECENT:
-            if now - reactor.polled_at >= RECENT and not reactor.look(now):
-                return False
-            if self._fd in reactor.readable:
-                return False
-        return not self.closed and now < self.expires
-
-    def is_usable(self, now: float) -> bool:
-        """Whether an idle connection can take a call: alive, not too old, and nothing came that nobody asked for."""
-        if self.closed:
-            return False
-        if self.expires <= now:
-            self.close()
-        elif self._probe is None or self._probe(0):
-            self._look()
-        return not self.closed
+    def calls(self) -> list[Call]:
+        return [] if self.call is None else [self.call]
 
     def _look(self) -> None:
-        """Reads what the reactor may not have come to yet: anything but TLS's own messages ends an idle connection."""
+        # Anything but TLS's own messages ends an idle connection.
         buffer = self.reactor.buffer if self.reactor is not None else memoryview(bytearray(16 * 1024))
         try:
             self._stream.receive(buffer)
@@ -224,6 +120,19 @@ class Http1Connection:
     def _speaks_first(self) -> bool:
         """Whether an answer is here before the request: it will do, but each further one would be to the one before."""
         return isinstance(self._stream, SocketStream) and self._probe is not None and bool(self._probe(0))
+
+    def start_whole(self, call: Call, method: str, head: bytes, content: bytes) -> None:
+        """Begins an exchange whose content is small: one write, one packet train."""
+        self.start(call, method, head + content)
+
+    def write_piece(self, piece: bytes | memoryview, sized: bool) -> None:
+        """Sends content: as it is, where a Content-Length has announced it, else as a chunk."""
+        self.write(piece if sized else encode_chunk(piece))
+
+    def end_content(self, sized: bool) -> None:
+        """There is no more content."""
+        if not sized:
+            self.write(LAST_CHUNK)
 
     def write(self, data: bytes | memoryview) -> None:
         """Sends `data` as far as the socket takes it; the rest follows when it can. Nothing else may be unsent."""
@@ -329,17 +238,10 @@ class Http1Connection:
             self._receive()
 
     def fail(self, error: BaseException) -> None:
-        """Closes the connection; its call ends with `error`."""
         call = self.call
         self.close()
         if call is not None:
             call.interrupt(error)
-
-    def abandon(self) -> None:
-        """The loop is gone or the process forked: only our copy of the descriptor is closed."""
-        self.closed = True
-        self._mask = 0
-        self._stream.sock.close()
 
     def _receive(self) -> None:
         stream = self._stream
@@ -428,7 +330,7 @@ class Http1Connection:
             return
         call.flowing = len(piece) >= SLICE
         self._engine.skip_content(len(piece))
-        self._append(call, piece)
+        call.take_piece(piece)
         if call.phase_due is not None:
             call.phase_due = call.driver.now() + call.phase_limit
 
@@ -458,7 +360,7 @@ class Http1Connection:
             if kind is ResponseHead:
                 content = event.content  # type: ignore[union-attr]
                 if content is None:
-                    self._take_head(call, event, now)  # type: ignore[arg-type]
+                    call.take_head(event, now)  # type: ignore[arg-type]
                 else:
                     call.head = event  # type: ignore[assignment]
                     call.first_at = now
@@ -477,32 +379,13 @@ class Http1Connection:
         if call.phase_due is not None:
             call.phase_due = now + call.phase_limit
 
-    def _take_head(self, call: Call, head: ResponseHead, now: float) -> None:
-        if head.status < 200:
-            call.answered = True
-            if head.status == 100:
-                call.continued = True
-                if call.uploading:
-                    call.wake()
-            return
-        call.head = head
-        call.first_at = now
-        if head.status in REDIRECTS and not call.keeps_redirects and head.find(b"location"):
-            call.streaming = True
-        if call.streaming or call.uploading:
-            call.wake()
-
-    def _append(self, call: Call, piece: bytes) -> None:
-        if call.chunks is None:
-            call.chunks = deque()
-        call.chunks.append(piece)
-        call.buffered += len(piece)
-        call.wake()
-
     def _hand_on(self, call: Call, piece: bytes) -> None:
-        self._append(call, piece)
+        call.take_piece(piece)
         if call.buffered > HIGH_WATER:
             self._watch(0)
+
+    def consumed(self) -> None:
+        """The consumer has taken a piece: nobody waits for that here."""
 
     def resume(self) -> None:
         """The consumer has caught up: watch again, after what TLS still holds."""
@@ -594,15 +477,6 @@ class Http1Connection:
         else:
             self.close()
 
-    def shut(self) -> None:
-        """Ends it from another thread: whoever waits on it finds the end of the stream, and not a clean one."""
-        self._stream.clean_eof = False
-        try:
-            self._stream.sock.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            # Expected: it has ended already.
-            return
-
     def close(self) -> None:
         """Closes for good. The call that was served here, if any, is not told: that is `fail`."""
         if self.closed:
@@ -617,14 +491,7 @@ class Http1Connection:
             if self._reset_by is None:
                 self._stream.shutdown()
         finally:
-            reactor = self.reactor
-            sock = self._stream.sock
-            if reactor is not None:
-                self._watch(0)
-                reactor.close(sock)
-            else:
-                sock.close()
-            self._owner.forget(self)
+            self._close_socket()
 
 
 class SharedHttp1Connection(Http1Connection):

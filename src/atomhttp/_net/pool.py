@@ -7,6 +7,10 @@ queue; whenever a connection comes free or is closed, `_serve_waiters` gives wha
 use it. A connection, or a place to open one, belongs to the ticket the moment it is given: a ticket whose call has
 meanwhile been cancelled passes it on.
 
+A connection of HTTP/2 takes many calls. While it has any it lies in the bucket's `busy`, and whoever finds room on one
+is given a stream of it. Since one will do for many, calls that find none wait for one that is being made, as long as it
+can be expected to take them all.
+
 Decisions are in `pool_policy`; here is the bookkeeping. One lock guards it all, held for microseconds and never across
 an await.
 """
@@ -19,19 +23,22 @@ import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from atomhttp._model.route import Route
 from atomhttp._net.call import Call
 from atomhttp._net.connect import connect
+from atomhttp._net.connection import Carrier, Connection
 from atomhttp._net.http1 import Http1Connection, SharedHttp1Connection
 from atomhttp._net.pool_policy import Decision, Facts, decide, oldest_servable
 from atomhttp._net.stream import Stream
+from atomhttp._net.tls_context import HTTP2
 from atomhttp._net.tls_session import TLSSession
 from atomhttp.errors import AtomHTTPClosedError, AtomHTTPNetworkError, AtomHTTPTimeoutError
 
 if TYPE_CHECKING:
     from atomhttp._net.drivers import Driver
+    from atomhttp._net.http2 import Http2Connection
     from atomhttp._net.reactor import Reactor
 
 _logger = logging.getLogger("atomhttp.pool")
@@ -42,14 +49,25 @@ KEEP_ALIVE_MARGIN: Final = 1.0
 MAX_SESSIONS: Final = 100
 # Seconds after which statistics are taken in the middle of whatever goes on.
 STATS_PATIENCE: Final = 1.0
+# Streams that a connection of HTTP/2 is expected to take before one has said so.
+EXPECTED_STREAMS: Final = 100
 # In seconds; a timer wheel has no place for infinity.
 FOR_EVER: Final = 1e9
+
+Pooled: TypeAlias = "Http1Connection | Http2Connection"
 
 
 class PoolLimits:
     """How many connections, how large a head, how long idle. Sizes in bytes, times in seconds."""
 
-    __slots__ = ("connections", "connections_per_origin", "keep_alive_timeout", "lifetime", "max_header_size")
+    __slots__ = (
+        "connections",
+        "connections_per_origin",
+        "keep_alive_timeout",
+        "lifetime",
+        "max_header_size",
+        "ping_interval",
+    )
 
     def __init__(
         self,
@@ -64,6 +82,7 @@ class PoolLimits:
         self.keep_alive_timeout = FOR_EVER if keep_alive_timeout is None else keep_alive_timeout
         self.lifetime = lifetime
         self.max_header_size = max_header_size
+        self.ping_interval: float | None = None
 
 
 class PoolStats(NamedTuple):
@@ -87,14 +106,22 @@ class Bucket:
 
     `members` are its connections and the calls that are making one: one set, so that an interrupt between any two
     steps of the bookkeeping cannot make a count wrong.
+
+    Attributes:
+        busy: connections of HTTP/2 that serve calls, and may have room for more.
+        multiplexes: a connection that is being made is expected to take many calls.
+        streams: how many it is expected to take.
     """
 
-    __slots__ = ("idle", "members", "route", "waiting")
+    __slots__ = ("busy", "idle", "members", "multiplexes", "route", "streams", "waiting")
 
     def __init__(self, route: Route) -> None:
         self.route = route
-        self.idle: deque[Http1Connection] = deque()
-        self.members: set[Http1Connection | Call] = set()
+        self.idle: deque[Pooled] = deque()
+        self.busy: list[Http2Connection] = []
+        self.multiplexes = route.may_multiplex
+        self.streams = EXPECTED_STREAMS
+        self.members: set[Pooled | Call] = set()
         self.waiting: deque[Ticket] = deque()
 
 
@@ -107,7 +134,7 @@ class Ticket:
         self.number = number
         self.call = call
         self.given = False
-        self.connection: Http1Connection | None = None
+        self.connection: Carrier | None = None
 
 
 class Pool:
@@ -149,11 +176,15 @@ class Pool:
 
     # Taking
 
-    def take(self, route: Route, reactor: Reactor, now: float) -> Http1Connection | None:
-        """An idle connection of `route`, at once, or None."""
+    def take(self, route: Route, reactor: Reactor, now: float, call: Call) -> Carrier | None:
+        """A connection of `route` that is free for `call`, or a stream of one, at once; or None."""
         bucket = self._buckets.get(route)
         if bucket is None:
             return None
+        if bucket.busy:
+            stream = self._share(bucket, call)
+            if stream is not None:
+                return stream
         idle = bucket.idle
         shared = self.driver is None
         while idle:
@@ -164,10 +195,42 @@ class Pool:
             if (not shared and connection.is_quiet(reactor, now)) or connection.is_usable(now):
                 if shared:
                     connection.attach(reactor)
-                return connection
+                return self._use(bucket, connection, call)
         return None
 
-    def _claim(self, bucket: Bucket, reactor: Reactor) -> Http1Connection | None:
+    def _use(self, bucket: Bucket, connection: Pooled, call: Call) -> Carrier:
+        """What carries `call` on a connection that was idle."""
+        if not connection.multiplexes:
+            return connection  # type: ignore[return-value]  # one of HTTP/1.1 is a carrier
+        return self._open_stream(bucket, connection, call)  # type: ignore[arg-type]  # and this is of HTTP/2
+
+    def _open_stream(self, bucket: Bucket, connection: Http2Connection, call: Call) -> Carrier:
+        """The first stream of a connection."""
+        # What a synchronous client hands on may be read in another thread than the connection's other calls.
+        alone = self.driver is None and call.handed_on
+        if not alone:
+            bucket.busy.append(connection)
+        return connection.open_stream(alone)
+
+    def _share(self, bucket: Bucket, call: Call) -> Carrier | None:
+        """A stream of a connection that serves others as well; None where none has room."""
+        connection = self._find_room(bucket, call)
+        return None if connection is None else connection.open_stream()
+
+    def _find_room(self, bucket: Bucket, call: Call) -> Http2Connection | None:
+        # Each unit of a synchronous client uses its connections alone: its thread is the only one that watches them.
+        reactor = call.driver.reactor if self.driver is None else None
+        if reactor is not None and call.handed_on:
+            return None
+        lifetime = self.limits.lifetime
+        for connection in bucket.busy:
+            if connection.room and (reactor is None or connection.reactor is reactor):
+                if lifetime is None or call.driver.now() < connection.created + lifetime:
+                    return connection
+                connection.retire()
+        return None
+
+    def _claim(self, bucket: Bucket, reactor: Reactor) -> Pooled | None:
         """Takes an idle connection for a unit. Marked before it is taken: a broken unit's connections can be found."""
         with self._lock:
             if not bucket.idle:
@@ -177,8 +240,8 @@ class Pool:
             bucket.idle.pop()
             return connection
 
-    async def acquire(self, route: Route, call: Call, fresh: bool = False) -> Http1Connection:
-        """A connection of `route` for `call`; `fresh` asks for a new one.
+    async def acquire(self, route: Route, call: Call, fresh: bool = False) -> Carrier:
+        """A connection of `route` for `call`; `fresh` asks for a new one, or one that others are waiting for.
 
         Raises:
             AtomHTTPClosedError, AtomHTTPNetworkError, AtomHTTPTimeoutError.
@@ -187,9 +250,9 @@ class Pool:
         while self._deferred:
             self._deferred.popleft()()
         while True:
-            connection = None if fresh else self.take(route, call.driver.reactor, call.driver.now())
+            connection = None if fresh else self.take(route, call.driver.reactor, call.driver.now(), call)
             if connection is None:
-                bucket, ticket, evicted = self._admit(route, call, fresh)
+                bucket, ticket, evicted = self._admit(route, call)
                 if evicted is not None:
                     evicted.close()
                 if ticket is not None:
@@ -202,7 +265,7 @@ class Pool:
                 connection.attach(call.driver.reactor)
                 return connection
 
-    def _admit(self, route: Route, call: Call, fresh: bool) -> tuple[Bucket, Ticket | None, Http1Connection | None]:
+    def _admit(self, route: Route, call: Call) -> tuple[Bucket, Ticket | None, Pooled | None]:
         """Decides for a call that found nothing idle: it has a place to open (no ticket), or it queues."""
         with self._lock:
             if self.closed:
@@ -210,7 +273,7 @@ class Pool:
             bucket = self._buckets.get(route)
             if bucket is None:
                 bucket = self._buckets[route] = Bucket(route)
-            decision = decide(self._facts(bucket, 0))
+            decision = decide(self._facts(bucket, 0, call, len(bucket.waiting)))
             if decision is Decision.OPEN:
                 bucket.members.add(call)
                 return bucket, None, None
@@ -226,7 +289,7 @@ class Pool:
         self._serve_waiters()
         return bucket, ticket, None
 
-    async def _wait(self, bucket: Bucket, ticket: Ticket) -> Http1Connection | None:
+    async def _wait(self, bucket: Bucket, ticket: Ticket) -> Carrier | None:
         call = ticket.call
         reactor = call.driver.reactor
         shared = self.driver is None
@@ -252,11 +315,11 @@ class Pool:
         return ticket.connection
 
     def _describe(self) -> str:
-        streams = sum(1 for item in self.connections if item.call is not None and item.call.streaming)
+        streams = sum(1 for item in self.connections if any(call.streaming for call in item.calls))
         busy = self.open_count - self.idle_count
         return f"{busy} connections busy of {self.limits.connections}, {streams} of them unread streams"
 
-    async def _open_connection(self, bucket: Bucket, call: Call) -> Http1Connection:
+    async def _open_connection(self, bucket: Bucket, call: Call) -> Carrier:
         reactor = call.driver.reactor
         if self.driver is None:
             reactor.expect_calls()
@@ -267,16 +330,16 @@ class Pool:
             except AtomHTTPNetworkError:
                 # Whatever it was, the next attempt had better owe nothing to this one.
                 self._sessions.pop(bucket.route, None)
+                # Nor to each other: who has waited for this one is to find out for itself.
+                bucket.multiplexes = False
                 raise
-            now = call.driver.now()
-            kind = SharedHttp1Connection if self.driver is None else Http1Connection
-            connection = kind(stream, self, bucket, self.limits.max_header_size, now)
-            connection.expires = now + 1
+            connection = self._build_connection(stream, bucket, call.driver.now())
             connection.reactor = reactor
             with self._lock:
                 # In this order, and at once for whoever counts.
                 bucket.members.add(connection)
                 bucket.members.discard(call)
+                carrier = self._use(bucket, connection, call)
         finally:
             if self.driver is None:
                 reactor.calls_done()
@@ -285,6 +348,22 @@ class Pool:
             connection.close()
             raise closed_error()
         connection.attach(reactor)
+        return carrier
+
+    def _build_connection(self, stream: Stream, bucket: Bucket, now: float) -> Pooled:
+        limits, shared = self.limits, self.driver is None
+        connection: Pooled
+        # In clear nobody could be asked: it must be known.
+        bucket.multiplexes = stream.protocol == HTTP2 or (bucket.route.http2 == "only" and stream.protocol is None)
+        if bucket.multiplexes:
+            from atomhttp._net.http2 import Http2Connection, SharedHttp2Connection  # an extra, for those who ask for it
+
+            kind = SharedHttp2Connection if shared else Http2Connection
+            connection = kind(stream, self, bucket, limits.max_header_size, now, limits.ping_interval)
+        else:
+            usual = SharedHttp1Connection if shared else Http1Connection
+            connection = usual(stream, self, bucket, limits.max_header_size, now)
+        connection.expires = now + 1
         return connection
 
     def run_unlocked(self, action: Callable[[], None]) -> None:
@@ -300,8 +379,8 @@ class Pool:
 
     # Giving back (the connection's side)
 
-    def release(self, connection: Http1Connection) -> None:
-        """The connection has finished an exchange and can take another."""
+    def release(self, connection: Pooled) -> None:
+        """The connection has finished its exchanges and can take another."""
         now = connection.idle_since
         limits = self.limits
         expires = now + limits.keep_alive_timeout
@@ -313,7 +392,9 @@ class Pool:
             connection.close()
             return
         connection.expires = expires
-        bucket = connection.bucket
+        bucket: Bucket = connection.bucket
+        if bucket.busy:
+            self._leave_busy(bucket, connection)
         driver = self.driver
         if driver is None:
             # Under the lock: `_claim` looks at the newest one first and takes it then.
@@ -332,18 +413,30 @@ class Pool:
         if self._queues:
             self._serve_waiters()
 
-    def drop_idle(self, connection: Http1Connection) -> None:
+    @staticmethod
+    def _leave_busy(bucket: Bucket, connection: Pooled) -> None:
+        """It serves nobody any more, if it was one of those that serve many."""
+        if connection.multiplexes and connection in bucket.busy:
+            bucket.busy.remove(connection)
+            bucket.streams = max(1, connection.limit)
+
+    def serve_waiters(self) -> None:
+        """A connection that serves many has room."""
+        if self._queues:
+            self._serve_waiters()
+
+    def drop_idle(self, connection: Pooled) -> None:
         """Closes a connection, if it is idle still."""
         if self._take_idle(connection):
             connection.close()
 
-    def check_idle(self, connection: Http1Connection) -> None:
+    def check_idle(self, connection: Pooled) -> None:
         """An idle connection is said to have something to read: if it is idle still, and has, it is closed."""
         # The event may be a stale one, of an exchange that has ended in another thread meanwhile.
         if self._take_idle(connection) and connection.is_usable(connection.idle_since):
             self.release(connection)
 
-    def _take_idle(self, connection: Http1Connection) -> bool:
+    def _take_idle(self, connection: Pooled) -> bool:
         with self._lock:
             try:
                 connection.bucket.idle.remove(connection)
@@ -351,13 +444,14 @@ class Pool:
                 return False
         return True
 
-    def forget(self, connection: Http1Connection) -> None:
+    def forget(self, connection: Pooled) -> None:
         """The connection has closed."""
         bucket: Bucket = connection.bucket
         session = connection.session
         with self._lock:
             if connection in bucket.idle:
                 bucket.idle.remove(connection)
+            self._leave_busy(bucket, connection)
             if connection in bucket.members:
                 self._reused += max(0, connection.served - 1)
                 bucket.members.discard(connection)
@@ -381,13 +475,13 @@ class Pool:
             # Synchronously another thread may be reading from an open one, and OpenSSL's objects are not to be shared.
             for member in list(bucket.members):
                 # What has served has had the time for a ticket to come.
-                if isinstance(member, Http1Connection) and member.served and (session := member.session) is not None:
+                if isinstance(member, Connection) and member.served and (session := member.session) is not None:
                     with self._lock:
                         self._keep_session(bucket.route, session)
                     return session
         return known
 
-    def _leave(self, bucket: Bucket, member: Http1Connection | Call) -> None:
+    def _leave(self, bucket: Bucket, member: Pooled | Call) -> None:
         """There is a place free."""
         with self._lock:
             bucket.members.discard(member)
@@ -407,9 +501,11 @@ class Pool:
         connection = ticket.connection
         if connection is None:
             self._leave(bucket, ticket.call)
+        elif connection.multiplexes:
+            connection.close()
         elif not connection.closed:
             with self._lock:
-                bucket.idle.append(connection)
+                bucket.idle.append(connection)  # type: ignore[arg-type]  # one of HTTP/1.1 carries one call by itself
             self._serve_waiters()
 
     # Waiters
@@ -425,12 +521,10 @@ class Pool:
                 victim.close()
             self._tell(ticket.call, ticket.call.wake)
 
-    def _grant(self) -> tuple[Ticket | None, Http1Connection | None]:
+    def _grant(self) -> tuple[Ticket | None, Pooled | None]:
         """The oldest ticket that can be served, with what was given to it, and what has to be closed for that."""
         while True:
-            turn = oldest_servable(
-                (bucket.waiting[0].number, self._facts(bucket, len(bucket.idle))) for bucket in self._queues
-            )
+            turn = oldest_servable((bucket.waiting[0].number, self._facts_for_first(bucket)) for bucket in self._queues)
             if turn is None:
                 return None, None
             number, decision = turn
@@ -439,9 +533,7 @@ class Pool:
             victim = None
             if decision is Decision.REUSE:
                 try:
-                    ticket.connection = bucket.idle[-1]
-                    ticket.connection.move(ticket.call.driver.reactor)
-                    bucket.idle.pop()
+                    ticket.connection = self._reuse(bucket, ticket.call)
                 except IndexError:
                     # Another thread was faster; the facts have changed.
                     bucket.waiting.appendleft(ticket)
@@ -457,6 +549,16 @@ class Pool:
             ticket.given = True
             return ticket, victim
 
+    def _reuse(self, bucket: Bucket, call: Call) -> Carrier:
+        """What is free for `call`. Raises IndexError when it is gone."""
+        stream = self._share(bucket, call) if bucket.busy else None
+        if stream is not None:
+            return stream
+        connection = bucket.idle[-1]
+        connection.move(call.driver.reactor)
+        bucket.idle.pop()
+        return self._use(bucket, connection, call)
+
     def _tell(self, call: Call, message: Callable[[], None]) -> None:
         """Has `message` heard where `call` waits: at once, or in the other thread, when that comes to look."""
         if self.driver is None:
@@ -464,16 +566,43 @@ class Pool:
         else:
             message()
 
-    def _facts(self, bucket: Bucket, idle: int) -> Facts:
+    def _facts_for_first(self, bucket: Bucket) -> Facts:
+        call = bucket.waiting[0].call
+        free = len(bucket.idle) + (1 if bucket.busy and self._find_room(bucket, call) is not None else 0)
+        return self._facts(bucket, free, call, len(bucket.waiting) - 1)
+
+    def _facts(self, bucket: Bucket, idle: int, call: Call, waiting: int) -> Facts:
         limits = self.limits
         total = self.open_count
         # Counted only where the limit is reached: nobody asks before.
         idle_total = self.idle_count if total >= limits.connections else 0
-        return Facts(idle, len(bucket.members), idle_total, total, limits.connections, limits.connections_per_origin)
+        coming = self._count_coming(bucket, call) if bucket.multiplexes else 0
+        return Facts(
+            idle,
+            len(bucket.members),
+            idle_total,
+            total,
+            limits.connections,
+            limits.connections_per_origin,
+            coming,
+            waiting,
+        )
+
+    def _count_coming(self, bucket: Bucket, call: Call) -> int:
+        """How many calls can be expected to find room on connections that are being made."""
+        # See `_find_room`.
+        reactor = call.driver.reactor if self.driver is None else None
+        if reactor is not None and call.handed_on:
+            return 0
+        makers = [each for each in bucket.members if isinstance(each, Call)]
+        made = sum(reactor is None or (each.driver.reactor is reactor and not each.handed_on) for each in makers)
+        # Until the peer has said how many streams it takes, it may well be more.
+        made += sum(not each.settled and (reactor is None or each.reactor is reactor) for each in bucket.busy)
+        return made * bucket.streams
 
     # Idle connections
 
-    def _pop_oldest_idle(self) -> Http1Connection | None:
+    def _pop_oldest_idle(self) -> Pooled | None:
         """The connection that has been idle longest, or None when other threads have taken them all."""
         oldest: Bucket | None = None
         since = 0.0
@@ -501,7 +630,7 @@ class Pool:
                 # Not `close`: another thread may be taking it, and would wait on it for ever.
                 self.drop_idle(connection)
 
-    def _idle_connections(self) -> Iterator[Http1Connection]:
+    def _idle_connections(self) -> Iterator[Pooled]:
         with self._lock:
             return iter([connection for bucket in self._buckets.values() for connection in bucket.idle])
 
@@ -517,8 +646,10 @@ class Pool:
             self._disarm(call)
             self._tell(call, partial(call.interrupt, closed_error()))
         for connection in self.connections:
-            if connection.call is None or self.driver is not None:
-                self._disarm(connection.call)
+            calls = connection.calls
+            if not calls or self.driver is not None:
+                for call in calls:
+                    self._disarm(call)
                 connection.fail(closed_error())
             else:
                 # Another thread is waiting on it: it finds the end of the stream, and this pool closed.
@@ -530,9 +661,9 @@ class Pool:
             else:
                 self.driver.leave()
 
-    def _disarm(self, call: Call | None) -> None:
+    def _disarm(self, call: Call) -> None:
         """An interrupted call disarms itself only when its coroutine goes on; the loop's timer should end with us."""
-        if call is not None and self.driver is not None:
+        if self.driver is not None:
             self.driver.reactor.timers.discard(call)
 
     def drop(self, reactor: Reactor) -> None:
@@ -580,7 +711,7 @@ class Pool:
         return sum(len(bucket.members) for bucket in list(self._buckets.values()))
 
     @property
-    def connections(self) -> list[Http1Connection]:
+    def connections(self) -> list[Pooled]:
         """The connections that are open, idle or not."""
         members = [member for bucket in list(self._buckets.values()) for member in list(bucket.members)]
         return [member for member in members if not isinstance(member, Call)]

@@ -20,7 +20,16 @@ class Decision(Enum):
 
 
 class Facts(NamedTuple):
-    """What a decision rests on. `idle` and `open` count the wanted route's connections, those being made included."""
+    """What a decision rests on.
+
+    Attributes:
+        idle: connections of the wanted route that can take a request now: idle ones, or (HTTP/2) with room for it.
+        open: connections of the wanted route, those being made included.
+        idle_total, open_total: the same of all routes.
+        limit, route_limit: how many there may be, in all and of one route (0: no limit of its own).
+        coming: how many requests the connections that are being made will take (HTTP/2), as far as can be known.
+        waiting: how many others wait for them.
+    """
 
     idle: int
     open: int
@@ -28,12 +37,17 @@ class Facts(NamedTuple):
     open_total: int
     limit: int
     route_limit: int
+    coming: int = 0
+    waiting: int = 0
 
 
 def decide(facts: Facts) -> Decision:
-    """An idle connection first; else a new one, if need be in the place of another route's idle one; else wait."""
+    """A connection that is free first; then one that is being made and has room for all who wait; else a new one, if
+    need be in the place of another route's idle one; else wait."""
     if facts.idle:
         return Decision.REUSE
+    if facts.waiting < facts.coming:
+        return Decision.WAIT
     if facts.route_limit and facts.open >= facts.route_limit:
         return Decision.WAIT
     if facts.open_total < facts.limit:

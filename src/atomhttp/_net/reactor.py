@@ -56,6 +56,13 @@ class Handler(Protocol):
         """`on_ready` raised `error`: close, and tell whoever waits."""
 
 
+class Flushed(Handler, Protocol):
+    """Gathers what it is going to send."""
+
+    def flush(self) -> None:
+        """Sends it."""
+
+
 class Reactor:
     """Registered descriptors, timers, and the buffer that everything is received into."""
 
@@ -78,6 +85,8 @@ class Reactor:
         self._closing: list[socket.socket] = []
         self._calls: deque[Callable[[], None]] = deque()
         self._waker: _Waker | None = None
+        # Connections that have something to send, once everybody who runs in this turn has had a say.
+        self.dirty: deque[Flushed] = deque()
         _drivers.add(driver)
 
     # Descriptors
@@ -136,6 +145,8 @@ class Reactor:
 
     def wait(self, timeout: float) -> None:
         """Waits until something is ready or `timeout` seconds have gone (negative: never), serves it, runs timers."""
+        if self.dirty:
+            self.flush()
         due = self.timers.next_due()
         if due is not None:
             left = due - self.now()
@@ -150,6 +161,24 @@ class Reactor:
             self._serve(events)
         if due is not None and self.now() >= due:
             self.timers.run(self.now())
+
+    def flush_soon(self, connection: Flushed) -> None:
+        """Has `connection` flushed when everybody who runs in this turn has had a say."""
+        self.dirty.append(connection)
+        if len(self.dirty) == 1:
+            self._driver.flush_soon()
+
+    def flush(self) -> None:
+        """Flushes the connections that asked for it."""
+        # Those that ask again meanwhile have had their turn.
+        for _ in range(len(self.dirty)):
+            connection = self.dirty.popleft()
+            try:
+                connection.flush()
+            except Exception as error:
+                connection.fail(error)
+        if self.dirty:
+            self._driver.flush_soon()
 
     def run_timers(self) -> None:
         """Expires what is due and arms the driver for what comes next."""

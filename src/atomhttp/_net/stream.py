@@ -61,6 +61,11 @@ class Stream(Protocol):
         ...
 
     @property
+    def protocol(self) -> str | None:
+        """What the two sides have agreed to speak over it (ALPN); None when nobody asked."""
+        ...
+
+    @property
     def sock(self) -> socket.socket:
         """The socket at the bottom, for closing."""
         ...
@@ -70,6 +75,7 @@ class SocketStream:
     """A stream that is a socket: its methods are the socket's own."""
 
     session: TLSSession | None = None
+    protocol: str | None = None
 
     __slots__ = ("clean_eof", "fileno", "pending", "receive", "receive_bytes", "send", "sock", "unflushed")
 

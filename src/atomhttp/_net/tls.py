@@ -23,7 +23,7 @@ from typing import Final, NoReturn
 
 from atomhttp._compiled import mypyc_attr
 from atomhttp._net.stream import Stream
-from atomhttp._net.tls_context import PROTOCOLS
+from atomhttp._net.tls_context import HTTP2, PROTOCOLS
 from atomhttp._net.tls_errors import is_cut
 from atomhttp._net.tls_session import TLSSession
 from atomhttp.errors import AtomHTTPTLSError
@@ -53,6 +53,7 @@ class TLSStream:
         server_hostname: the name that is sent (SNI; never an address) and verified.
         session: of an earlier connection with the same context and name, to be taken up. One that does not fit, or that
             the server does not know any more, costs nothing: there is a full handshake then.
+        protocols: what may be spoken over it, whatever `context` offers.
 
     Raises:
         ValueError, ssl.SSLError: `server_hostname` is no name.
@@ -65,6 +66,7 @@ class TLSStream:
         "_incoming",
         "_inner",
         "_outgoing",
+        "_protocols",
         "_read",
         "_resumes",
         "_since",
@@ -78,9 +80,15 @@ class TLSStream:
     receive_bytes: Callable[[int], bytes] | None = None
 
     def __init__(
-        self, inner: Stream, context: ssl.SSLContext, server_hostname: str, session: TLSSession | None = None
+        self,
+        inner: Stream,
+        context: ssl.SSLContext,
+        server_hostname: str,
+        session: TLSSession | None = None,
+        protocols: tuple[str, ...] = PROTOCOLS,
     ) -> None:
         self._inner = inner
+        self._protocols = protocols
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         # What a caller may change of a context of theirs, between one connection and the next.
@@ -126,6 +134,11 @@ class TLSStream:
         since = self._resumes.since if self._resumes is not None and self.resumed else self._since
         return TLSSession(self._tls, self._verified, since)
 
+    @property
+    def protocol(self) -> str | None:
+        """What was agreed on (ALPN)."""
+        return self._tls.selected_alpn_protocol()
+
     def fileno(self) -> int:
         return self._inner.fileno()
 
@@ -163,10 +176,16 @@ class TLSStream:
 
     def _check_protocol(self) -> None:
         chosen = self._tls.selected_alpn_protocol()
-        if chosen is not None and chosen not in PROTOCOLS:
+        if chosen is not None and chosen not in self._protocols:
+            hint = " (http2=True speaks it)" if chosen == HTTP2 else ""
             raise AtomHTTPTLSError(
                 f"{self._tls.server_hostname} chose the protocol {chosen!r}, which the SSLContext offers (ALPN) and "
-                f"this client does not speak: it speaks {', '.join(PROTOCOLS)}"
+                f"this client does not speak: it speaks {', '.join(self._protocols)}{hint}"
+            )
+        if chosen is None and HTTP2 in self._protocols and len(self._protocols) == 1:
+            raise AtomHTTPTLSError(
+                f"{self._tls.server_hostname} does not speak HTTP/2, or was not offered it (ALPN), and http2='only' "
+                "speaks nothing else"
             )
 
     def _feed(self, buffer: memoryview) -> bool:

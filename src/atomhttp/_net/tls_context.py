@@ -22,8 +22,9 @@ from atomhttp.errors import AtomHTTPOptionError, AtomHTTPTLSError
 Verify = bool | str | ssl.SSLContext
 Cert = tuple[str, ...] | None
 
-# What we offer by ALPN (RFC 7301), best first.
+# What we offer by ALPN (RFC 7301), where nothing else is asked for.
 PROTOCOLS: Final = ("http/1.1",)
+HTTP2: Final = "h2"
 MAX_CONTEXTS: Final = 100
 
 # How OpenSSL names the certificates of a directory: the hash of the subject, and a number.
@@ -58,7 +59,16 @@ class _UnusableFileError(OSError):
         self.option = option
 
 
-def build_context(verify: Verify, cert: Cert, trust_env: bool = True) -> ssl.SSLContext:
+def choose_protocols(http2: bool | str) -> tuple[str, ...]:
+    """What to offer where the option `http2` says so: see it."""
+    if http2 == "only":
+        return (HTTP2,)
+    return (HTTP2, *PROTOCOLS) if http2 else PROTOCOLS
+
+
+def build_context(
+    verify: Verify, cert: Cert, trust_env: bool = True, protocols: tuple[str, ...] = PROTOCOLS
+) -> ssl.SSLContext:
     """The SSLContext for these options.
 
     A file that has changed since (its time or size), or an environment that names another one, makes a new one.
@@ -69,6 +79,7 @@ def build_context(verify: Verify, cert: Cert, trust_env: bool = True) -> ssl.SSL
         cert: files with our certificate and its key, and the key's password: (both,), (certificate, key), or
             (certificate, key, password).
         trust_env: whether SSL_CERT_FILE and SSL_CERT_DIR (for `verify=True`) and SSLKEYLOGFILE are looked at.
+        protocols: what to offer by ALPN (RFC 7301), the best first. A context of the caller's offers what it offers.
 
     Raises:
         AtomHTTPTLSError: a file that cannot be read or used, or a system without authorities.
@@ -77,7 +88,7 @@ def build_context(verify: Verify, cert: Cert, trust_env: bool = True) -> ssl.SSL
     if isinstance(verify, ssl.SSLContext):
         return _check_own_context(verify, cert)
     environment = _Environment.read(verify) if trust_env else _Environment()
-    key = (verify, cert, environment, *map(_stamp, _files(verify, cert, environment)))
+    key = (verify, cert, environment, protocols, *map(_stamp, _files(verify, cert, environment)))
     with _contexts_lock:
         context = _contexts.get(key)
         if context is None:
@@ -85,7 +96,7 @@ def build_context(verify: Verify, cert: Cert, trust_env: bool = True) -> ssl.SSL
                 # Rotated files leave contexts behind that nobody will ask for again: the oldest goes.
                 del _contexts[next(iter(_contexts))]
             try:
-                context = _make_context(verify, cert, environment)
+                context = _make_context(verify, cert, environment, protocols)
             except _UnusableFileError as error:
                 raise AtomHTTPTLSError(f"{error.option}: {error.filename!r} {error.strerror}") from error
             _contexts[key] = context
@@ -125,7 +136,9 @@ def _stamp(path: str) -> tuple[int, int] | None:
     return (found.st_mtime_ns, found.st_size)
 
 
-def _make_context(verify: bool | str, cert: Cert, environment: _Environment) -> ssl.SSLContext:
+def _make_context(
+    verify: bool | str, cert: Cert, environment: _Environment, protocols: tuple[str, ...]
+) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     # A system's own policy may ask for more.
     context.minimum_version = max(context.minimum_version, ssl.TLSVersion.TLSv1_2)
@@ -137,7 +150,7 @@ def _make_context(verify: bool | str, cert: Cert, environment: _Environment) -> 
         context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_STRICT
     # Some builds let a cut pass for an end; nothing would tell truncation then.
     context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
-    context.set_alpn_protocols(list(PROTOCOLS))
+    context.set_alpn_protocols(list(protocols))
     if environment.key_log is not None:
         try:
             context.keylog_filename = environment.key_log

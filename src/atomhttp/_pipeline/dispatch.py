@@ -352,7 +352,7 @@ async def _take_up(
         await tried.send(request)
     except AtomHTTPError as error:
         check_resend(tried.sent, error)
-    request.fresh = True
+    request.resent, request.fresh = True, tried.sent.fresh
     return None
 
 

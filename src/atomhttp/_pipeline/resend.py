@@ -2,7 +2,8 @@
 
 A server may close an idle connection while a request is on its way to it (RFC 9112 section 9.3.1). Only where the
 connection had been used before, not a byte of response came, doing it twice is harmless, and the content can be sent
-again, is that put right without a word.
+again, is that put right without a word. An HTTP/2 server may say that it did nothing with a request (RFC 9113 section
+8.7): then it is harmless whatever the request asks for.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ USED_UP: Final = "; not tried again: the body is a stream that can be read once"
 
 
 def check_resend(request: Request, error: AtomHTTPError) -> None:
-    """Returns when `request`, which met `error`, may be sent once more, and marks it to go out on a new connection.
+    """Returns when `request`, which met `error`, may be sent once more, and marks it for that.
 
     Raises:
         AtomHTTPError: `error`, when it must not; then it says why.
@@ -26,20 +27,22 @@ def check_resend(request: Request, error: AtomHTTPError) -> None:
     if (
         not isinstance(error, AtomHTTPNetworkError)
         or error.from_caller
-        or not error.reused
+        or not (error.reused or error.unprocessed)
+        or request.resent
         or not request.outline.resend
     ):
         raise error
     if error.request is not request:
         # Another call's, made by a function of the caller's in the middle of this one.
         raise error
-    if not may_repeat(request, IDEMPOTENT):
+    if not error.unprocessed and not may_repeat(request, IDEMPOTENT):
         error.message += "; the request may have been sent, and a second time might do it twice"
         raise error
     if not can_replay(request):
         error.message += USED_UP
         raise error
-    request.fresh = True
+    # A connection whose server refuses streams is alive, and one that is going away is not taken again.
+    request.resent, request.fresh = True, not error.unprocessed
 
 
 def may_repeat(request: Request, methods: frozenset[str]) -> bool:

@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 class Router:
     """Finds routes with the options of a client: what those of a call do not say."""
 
-    __slots__ = ("_defaults", "_dialing")
+    __slots__ = ("_defaults", "_dialing", "_http2")
 
     def __init__(self, defaults: Defaults) -> None:
         self._defaults = defaults
         self._dialing = Dialing(defaults.hosts, defaults.resolver, defaults.local_address)
+        self._http2 = defaults.http2
 
     def find_route(self, target: Target, options: Mapping[str, Any], authorization: str | None) -> Route:
         """The route to `target`.
@@ -52,6 +53,7 @@ class Router:
             proxy,
             self._find_dialing(options["address_guard"]),
             options["trust_env"],
+            self._http2,
         )
 
     def follow(self, route: Route, target: Target, options: Mapping[str, Any]) -> Route:

@@ -26,7 +26,7 @@ _CHUNK_LINE: Final = re.compile(
 )
 _TRAILER: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):([\t\x20-\x7e\x80-\xff]*)")
 # A trailer must not change how the message is framed, routed or authorised (RFC 9110 section 6.5.1).
-_FORBIDDEN_TRAILERS: Final = frozenset(
+FORBIDDEN_TRAILERS: Final = frozenset(
     b"transfer-encoding content-length host content-encoding content-type content-range trailer connection "
     b"keep-alive te upgrade authorization proxy-authorization www-authenticate proxy-authenticate cookie set-cookie "
     b"cache-control expires location".split()
@@ -129,5 +129,5 @@ class ChunkedDecoder:
         self._fields += 1
         if self._fields > MAX_FIELDS:
             raise AtomHTTPProtocolError(f"more than {MAX_FIELDS} trailers", "HPE_HEADER_OVERFLOW")
-        if match[1].lower() not in _FORBIDDEN_TRAILERS:
+        if match[1].lower() not in FORBIDDEN_TRAILERS:
             self.trailers.append((match[1], match[2].strip(b" \t")))

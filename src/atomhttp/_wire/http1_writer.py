@@ -34,10 +34,19 @@ def encode_method(method: Any) -> str:
 def encode_request_line(method: str, target: str) -> bytes:
     """`METHOD target HTTP/1.1` with its line end."""
     encode_method(method)
-    if _TARGET.fullmatch(target) is None:
-        raise AtomHTTPOptionError(f"url: not a request target: {target[:80]!r}", "ERR_BAD_OPTION_VALUE")
+    check_target(target)
     # Joined, not formatted: a subclass of str may format as something else than what has been validated.
     return " ".join((method, target, "HTTP/1.1\r\n")).encode("ascii")  # noqa: FLY002  # for that reason
+
+
+def check_target(target: str) -> None:
+    """Returns when `target` can stand in a request line.
+
+    Raises:
+        AtomHTTPOptionError: ERR_BAD_OPTION_VALUE.
+    """
+    if _TARGET.fullmatch(target) is None:
+        raise AtomHTTPOptionError(f"url: not a request target: {target[:80]!r}", "ERR_BAD_OPTION_VALUE")
 
 
 def encode_fields(fields: Iterable[tuple[str, str]]) -> bytes:
@@ -46,15 +55,24 @@ def encode_fields(fields: Iterable[tuple[str, str]]) -> bytes:
     Raises:
         AtomHTTPOptionError: ERR_BAD_OPTION_VALUE; the message names the field, never its value (it may be a secret).
     """
-    lines: list[str] = []
+    checked = list(fields)
+    check_fields(checked)
+    return encode_text("".join([text for name, value in checked for text in (name, ": ", value, "\r\n")]))
+
+
+def check_fields(fields: Iterable[tuple[str, str]]) -> None:
+    """Returns when all of `fields` are fit to be sent; see `encode_fields`."""
     for name, value in fields:
         if _TOKEN.fullmatch(name) is None:
             raise AtomHTTPOptionError(f"headers: not a field name: {name[:80]!r}", "ERR_BAD_OPTION_VALUE")
         if _FIELD_VALUE.fullmatch(value) is None:
             raise AtomHTTPOptionError(f"headers: control character in the value of {name!r}", "ERR_BAD_OPTION_VALUE")
-        lines += (name, ": ", value, "\r\n")
+
+
+def encode_text(text: str) -> bytes:
+    """Validated text as it is sent; see `encode_fields`. By str's own method: a subclass may have another one."""
     try:
-        return "".join(lines).encode()
+        return str.encode(text)
     except UnicodeEncodeError:
         raise AtomHTTPOptionError("headers: a value that is not Unicode text", "ERR_BAD_OPTION_VALUE") from None
 

@@ -57,6 +57,10 @@ class Driver(Protocol):
     def disarm(self) -> None:
         """No timer is left."""
 
+    def flush_soon(self) -> None:
+        """Call the reactor's `flush` at the end of this turn; at once, where a turn has no end."""
+        self.reactor.flush()
+
     def join(self) -> None:
         """Somebody relies on it; pairs with `leave`."""
         self.users += 1

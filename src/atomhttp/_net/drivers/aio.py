@@ -76,6 +76,8 @@ class AsyncioDriver(Driver):
         self.woken: list[AioWaiter] = []
         # Whether somebody is going to look at `woken`: the pass under way, or a callback of the loop.
         self.will_wake = False
+        # Whether a turn of ours is under way, at whose end the reactor flushes.
+        self._in_turn = False
         self.pool_scope: object = self
         self.thread = threading.get_ident()
         self._poller = build_nested_poller()
@@ -114,7 +116,7 @@ class AsyncioDriver(Driver):
 
     def run_ready(self) -> None:
         """One pass of the reactor, then the tasks that it woke: they run outside the reactor, each in its context."""
-        self.will_wake = True
+        self.will_wake = self._in_turn = True
         try:
             self.reactor.run_ready()
         finally:
@@ -131,6 +133,7 @@ class AsyncioDriver(Driver):
         woken, self.woken = self.woken, []
         self.will_wake = False
         waiting = iter(woken)
+        self._in_turn = True
         try:
             for waiter in waiting:
                 waiter.step()
@@ -139,6 +142,14 @@ class AsyncioDriver(Driver):
             for waiter in waiting:
                 self.wake(waiter)
             raise
+        finally:
+            self._in_turn = False
+            if self.reactor.dirty:
+                self.reactor.flush()
+
+    def flush_soon(self) -> None:
+        if not self._in_turn:
+            self.loop.call_soon(self.reactor.flush, context=self._context)
 
     # Timers
 

@@ -115,6 +115,9 @@ class BlockingDriver(Driver):
     def disarm(self) -> None:
         """See `arm`."""
 
+    def flush_soon(self) -> None:
+        """`Reactor.wait` does it, before it waits."""
+
     def is_closed(self) -> bool:
         return self.reactor.closed
 

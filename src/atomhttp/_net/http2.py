@@ -1,0 +1,762 @@
+"""An HTTP/2 connection: one engine joined to one stream of bytes, serving many calls at once.
+
+Theory of operation. `Http2Connection` is the reactor's handler for its socket; `Http2Stream` carries one exchange and
+has for it what an HTTP/1.1 connection has, so nobody above knows the difference. A connection is
+
+    busy      it has streams: those that carry a call, and those that the pool has promised to one.
+    idle      it has none, and is kept by the pool. It stays watched: PING, SETTINGS and GOAWAY come at any time.
+    retired   it takes no further streams (GOAWAY, `keepAlive=False`, its age) and closes with the last one.
+    closed    for good.
+
+What is to be sent waits until everybody who runs in this turn has had a say (`Reactor.flush_soon`), and leaves in one
+system call. Content goes to the engine in portions, so that no more of it than a window is copied ahead of its time.
+
+Received content is acknowledged when it has been consumed: a consumer who lags holds back its own stream, by the
+stream's window, and nobody else's, the connection's window being larger than all of theirs together. The connection
+itself is never paused.
+
+Synchronous clients have a thread for each unit. There, one unit at a time uses a connection, with all its calls
+(`client.all`), and a stream that is handed to the caller (`response_type="stream"`) has a connection for itself, since
+it may be read in any thread.
+"""
+
+from __future__ import annotations
+
+import copy
+import errno
+import logging
+import ssl
+from collections import deque
+from io import BytesIO
+from threading import get_ident
+from typing import TYPE_CHECKING, Any, Final
+
+from atomhttp._net.call import Call
+from atomhttp._net.connection import Connection, Owner
+from atomhttp._net.pollers import IN, OUT
+from atomhttp._net.reactor import BUFFER_SIZE
+from atomhttp._net.stream import Stream
+from atomhttp._net.tls_errors import explain
+from atomhttp._wire.events import EndOfMessage
+from atomhttp._wire.http2 import (
+    CANCEL,
+    MAX_QUEUED,
+    NO_ERROR,
+    STREAM_WINDOW,
+    Http2Engine,
+    Http2Head,
+    StreamEvent,
+    StreamFailed,
+)
+from atomhttp._wire.http2_writer import Field
+from atomhttp.errors import AtomHTTPError, AtomHTTPNetworkError, AtomHTTPTLSError
+
+if TYPE_CHECKING:
+    from atomhttp._net.reactor import Reactor
+
+_logger = logging.getLogger("atomhttp.connection")
+
+# What is sent before others have a turn.
+BREATH: Final = 512 * 1024
+# Consumed content is acknowledged at the latest when it makes up this much.
+ACKNOWLEDGED: Final = STREAM_WINDOW // 4
+
+
+class Http2Connection(Connection):
+    """See the module's docstring.
+
+    Args:
+        ping_interval: seconds without a word from the peer after which it is asked whether it is there; None: never.
+    """
+
+    __slots__ = (
+        "_feeders",
+        "_freed",
+        "_heard_at",
+        "_is_dirty",
+        "_ping_interval",
+        "_pinged_at",
+        "_produced",
+        "_proven",
+        "_reset_by",
+        "_retired",
+        "_unsent",
+        "engine",
+        "sent",
+        "slot",
+        "streams",
+    )
+
+    multiplexes = True
+
+    def __init__(
+        self,
+        stream: Stream,
+        owner: Owner,
+        bucket: Any,
+        max_header_size: int,
+        now: float,
+        ping_interval: float | None = None,
+    ) -> None:
+        super().__init__(stream, owner, bucket, now)
+        self.engine = Http2Engine(max_header_size)
+        self.streams: set[Http2Stream] = set()
+        # Those that still have content to send.
+        self._feeders: dict[Http2Stream, None] = {}
+        self._unsent: memoryview | None = None
+        # Bytes that the engine has given, and that the socket has taken.
+        self._produced = 0
+        self.sent = 0
+        self._is_dirty = False
+        self._retired = False
+        # A stream has ended since the pool was told.
+        self._freed = False
+        # A response has come on it.
+        self._proven = False
+        self._reset_by: OSError | None = None
+        self._ping_interval = ping_interval
+        self._heard_at = self._pinged_at = now
+        self.slot: Any = None
+
+    def __repr__(self) -> str:
+        state = "closed" if self.closed else f"{len(self.streams)} streams" if self.streams else "idle"
+        return f"<Http2Connection {state}, {self.served} served>"
+
+    # What the pool asks
+
+    @property
+    def calls(self) -> list[Call]:
+        return [stream.call for stream in self.streams if stream.call is not None]
+
+    @property
+    def room(self) -> int:
+        """How many more streams it takes; never less than 0."""
+        if self._retired or self.closed or self.engine.going_away:
+            return 0
+        return max(0, self.engine.limit - len(self.streams))
+
+    @property
+    def limit(self) -> int:
+        """How many streams the peer allows at once."""
+        return self.engine.limit
+
+    @property
+    def settled(self) -> bool:
+        """Whether the peer has said how many streams it allows."""
+        return self.engine.settled
+
+    @property
+    def can_open(self) -> bool:
+        """Whether a promised stream can still begin."""
+        return not self.closed and not self.engine.going_away
+
+    def open_stream(self, alone: bool = False) -> Http2Stream:
+        """A stream for a call; it counts from now on. `alone`: there is to be no other one until it ends."""
+        stream = Http2Stream(self, alone)
+        self.streams.add(stream)
+        return stream
+
+    def retire(self) -> None:
+        """It takes no further streams, and closes with the last one."""
+        self._retired = True
+        if not self.streams:
+            self.close()
+
+    # Where it is watched
+
+    def attach(self, reactor: Reactor) -> None:
+        if self.reactor is not reactor:
+            self.move(reactor)
+        if not self._mask:
+            self._watch(IN if self._has_left else IN | OUT)
+        if self._produced == 0:
+            self.flush_soon()
+
+    def move(self, reactor: Reactor) -> None:
+        if self.reactor is not reactor:
+            super().move(reactor)
+            if self._ping_interval is not None:
+                reactor.timers.add(self, reactor.now() + self._ping_interval)
+
+    def detach(self) -> None:
+        if self.reactor is not None:
+            self.reactor.timers.discard(self)
+        super().detach()
+
+    def _look(self) -> None:
+        self._receive()
+        if not self.closed and self.engine.going_away:
+            self.close()
+
+    # Sending
+
+    @property
+    def _has_left(self) -> bool:
+        return self._unsent is None and not self._stream.unflushed
+
+    def flush_soon(self) -> None:
+        """Has what is to be sent leave when everybody who runs in this turn has had a say."""
+        if not self._is_dirty and self.reactor is not None:
+            self._is_dirty = True
+            self.reactor.flush_soon(self)
+
+    def flush(self) -> None:
+        """Sends what there is, as far as the socket takes it."""
+        self._is_dirty = False
+        if self.closed or self.reactor is None:
+            return
+        more = False
+        try:
+            more = self._send_all()
+        except BlockingIOError:
+            pass  # the rest waits for the next event
+        except OSError as error:
+            # Why, the peer may have said already: reading tells.
+            self._reset_by = error
+            self._unsent = None
+            self._watch(IN)
+            self._wake_feeders()
+            return
+        now = self.reactor.now()
+        self._tell_feeders(now)
+        self._watch(IN | OUT if more or not self._has_left else IN)
+        self._take(self.engine.events(now), now)
+        if self.engine.closed:
+            self._broken()
+        else:
+            if self.engine.wants_to_send and not more and self._has_left:
+                self.flush_soon()
+            self._settle(now)
+
+    def _send_all(self) -> bool:
+        """Whether there is more, and the socket may take it: others have a turn first."""
+        stream = self._stream
+        if not stream.flush():
+            return False
+        self._note_sent()
+        breath = BREATH
+        while breath > 0:
+            data: bytes | memoryview | None = self._unsent
+            if data is None:
+                for feeder in self._feeders:
+                    feeder.feed()
+                data = self.engine.data_to_send()
+                if not data:
+                    return False
+                self._produced += len(data)
+                for feeder in self._feeders:
+                    feeder.note(self._produced)
+                # Until it is known what the socket takes: an error may come first.
+                self._unsent = memoryview(data)
+            sent = stream.send(data)
+            breath -= sent
+            if sent == len(data):
+                self._unsent = None
+            else:
+                self._unsent = memoryview(data)[sent:]
+                if not sent:
+                    return False
+            self._note_sent()
+        return True
+
+    def feed_from(self, stream: Http2Stream) -> None:
+        """`stream` has content to send."""
+        self._feeders[stream] = None
+
+    @property
+    def write_failed(self) -> bool:
+        """Whether the peer takes no more."""
+        return self._reset_by is not None
+
+    def _note_sent(self) -> None:
+        # What TLS has taken and the socket has not is still here.
+        if not self._stream.unflushed:
+            self.sent = self._produced - (0 if self._unsent is None else len(self._unsent))
+
+    def _tell_feeders(self, now: float) -> None:
+        """Wakes the uploads whose content has left."""
+        for stream in list(self._feeders):
+            call = stream.call
+            if call is None:
+                del self._feeders[stream]
+            elif stream.has_left(self.sent):
+                del self._feeders[stream]
+                if call.uploading:
+                    call.wake()
+            elif stream.has_advanced() and call.phase == "write" and call.phase_due is not None:
+                # The peer takes bytes: slow, but no stall.
+                call.phase_due = now + call.phase_limit
+
+    def _wake_feeders(self) -> None:
+        for stream in list(self._feeders):
+            if stream.call is not None and stream.call.uploading:
+                stream.call.wake()
+        self._feeders.clear()
+
+    # The reactor's side
+
+    def on_ready(self, mask: int) -> None:
+        if mask & OUT:
+            self.flush()
+        if mask != OUT and self._mask:
+            self._receive()
+
+    def _receive(self) -> None:
+        stream, engine = self._stream, self.engine
+        buffer = self.reactor.buffer if self.reactor is not None else memoryview(bytearray(16 * 1024))
+        now = self.drained_at if self.reactor is None else self.reactor.now()
+        try:
+            while True:
+                size = stream.receive(buffer)
+                if not size:
+                    self._ended()
+                    return
+                self._take(engine.receive(buffer[:size], now), now)
+                if size == BUFFER_SIZE and self.reactor is not None:
+                    # There may be more than fitted.
+                    self.drained_at = self.reactor.polled_at = 0.0
+                if not stream.pending or not self._mask or engine.closed:
+                    break
+        except BlockingIOError:
+            pass  # a part of a record, or one that holds no content
+        except OSError as error:
+            self._lost(error)
+            return
+        self._heard_at = now
+        if engine.closed:
+            self._broken()
+        else:
+            if engine.wants_to_send:
+                self.flush_soon()
+            self._settle(now)
+
+    def _take(self, events: list[StreamEvent], now: float) -> None:
+        for key, event in events:
+            stream: Http2Stream = key
+            call = stream.call
+            if call is None:
+                continue
+            # `kind` says what it is, in one comparison instead of isinstance's call; type checkers cannot follow.
+            kind = type(event)
+            if kind is Http2Head:
+                if event.content is not None:  # type: ignore[union-attr]  # see above
+                    call.head = event  # type: ignore[assignment]  # see above
+                    call.first_at = now
+                    call.content = event.content  # type: ignore[union-attr]  # see above
+                    self._finish(stream, call, now)
+                else:
+                    call.take_head(event, now)  # type: ignore[arg-type]  # see above
+            elif kind is bytes:
+                stream.take_content(call, event)  # type: ignore[arg-type]  # see above
+            elif kind is EndOfMessage:
+                call.received_trailers = event.trailers  # type: ignore[union-attr]  # see above
+                self._finish(stream, call, now)
+            else:
+                self._fail_stream(stream, call, event)  # type: ignore[arg-type]  # see above
+            if call.phase_due is not None:
+                call.phase_due = now + call.phase_limit
+
+    def _finish(self, stream: Http2Stream, call: Call, now: float) -> None:
+        """A response is complete."""
+        self._proven = True
+        call.ended = True
+        call.ended_at = now
+        self._remove(stream, call)
+        if call.uploading:
+            # Nobody wants the rest (RFC 9113 section 8.1).
+            self.engine.reset(stream.number, NO_ERROR)
+        if not call.keep_alive:
+            self._retired = True
+        waiter = call.wakeable
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    def _remove(self, stream: Http2Stream, call: Call | None) -> None:
+        stream.closed = True
+        stream.call = None
+        if call is not None:
+            call.connection = None
+        self.streams.discard(stream)
+        self._feeders.pop(stream, None)
+        self._freed = True
+
+    def drop(self, stream: Http2Stream) -> None:
+        """A stream is given up, or a promise of one."""
+        begun, call = stream.number, stream.call
+        self._remove(stream, call)
+        if self.closed:
+            return
+        if begun:
+            self.engine.reset(begun, CANCEL)
+            if call is not None and not call.keep_alive:
+                self._retired = True
+        if stream.alone and begun:
+            # Whoever gives it up may run in any thread.
+            self.close()
+            return
+        self.flush_soon()
+        self._settle(self.idle_since if self.reactor is None else self.reactor.now())
+
+    def _settle(self, now: float) -> None:
+        """Tells the pool what has come free."""
+        if not self._freed or self.closed:
+            return
+        self._freed = False
+        if self.streams:
+            self._owner.serve_waiters()
+        elif self._retired or self.engine.going_away:
+            self.close()
+        else:
+            self._become_idle(now)
+
+    def _become_idle(self, now: float) -> None:
+        self.idle_since = self.drained_at = now
+        self._owner.release(self)
+
+    def resume(self) -> None:
+        """A consumer has caught up: what it has consumed is acknowledged, and it waits for more."""
+        if self.closed or self.reactor is None:
+            return
+        if not self._mask:
+            self._watch(IN if self._has_left else IN | OUT)
+        if self.engine.wants_to_send:
+            self.flush_soon()
+        if self._stream.pending:
+            self._receive()
+
+    # Ends
+
+    def _ended(self) -> None:
+        """The peer has closed its side."""
+        self._lost(self._reset_by or ConnectionResetError(errno.ECONNRESET, "closed by the peer"))
+
+    def _broken(self) -> None:
+        """The engine has closed: the peer broke HTTP/2, or it said goodbye and meant it."""
+        failure = self.engine.failure
+        if failure is None:
+            self._lost(ConnectionResetError(errno.ECONNRESET, "closed by the peer"))
+            return
+        failure.request_sent = "yes"
+        self.fail(failure)
+
+    def _lost(self, error: OSError) -> None:
+        failed = [(call, self._network_error(error, stream)) for stream, call in self._carried()]
+        self.close()
+        for call, problem in failed:
+            call.interrupt(problem)
+
+    def _carried(self) -> list[tuple[Http2Stream, Call]]:
+        return [(stream, stream.call) for stream in self.streams if stream.call is not None]
+
+    def _network_error(self, error: OSError, stream: Http2Stream) -> AtomHTTPNetworkError:
+        begun = self.engine.has_begun(stream.number)
+        when = "in the middle of the response" if begun else "before a response came"
+        farewell = f" (the server said: {self.engine.farewell})" if self.engine.farewell else ""
+        problem: AtomHTTPNetworkError
+        if isinstance(error, ssl.SSLError):
+            problem = AtomHTTPTLSError(f"TLS failed {when}: {explain(error)}{farewell}", request_sent="maybe")
+        else:
+            problem = AtomHTTPNetworkError(
+                f"the connection was lost {when}: {error.strerror or error}{farewell}",
+                errno.errorcode.get(error.errno or 0, "ECONNRESET"),
+                request_sent="maybe",
+                reused=self._proven and not begun,
+            )
+        problem.__cause__ = error
+        return problem
+
+    def _fail_stream(self, stream: Http2Stream, call: Call, failed: StreamFailed) -> None:
+        error = failed.error
+        problem: AtomHTTPNetworkError
+        if error is not None:
+            error.request_sent = "yes"
+            problem = error
+        elif failed.unprocessed:
+            problem = AtomHTTPNetworkError(
+                f"the server did not take the request ({failed.reason})",
+                "ECONNRESET",
+                request_sent="no",
+                unprocessed=True,
+            )
+        else:
+            when = "before a response came" if call.head is None else "in the middle of the response"
+            hint = ": http2=False speaks it" if failed.reason == "HTTP_1_1_REQUIRED" else ""
+            problem = AtomHTTPNetworkError(
+                f"the server reset the stream {when} ({failed.reason}){hint}", "ECONNRESET", request_sent="maybe"
+            )
+        self._remove(stream, call)
+        call.interrupt(problem)
+
+    def fail(self, error: BaseException) -> None:
+        calls = self.calls
+        self.close()
+        for call in calls:
+            # Each gets its own: an error knows its request.
+            call.interrupt(copy.copy(error) if isinstance(error, AtomHTTPError) else error)
+
+    def close(self) -> None:
+        """Closes for good. The calls that were served here, if any, are not told: that is `fail`."""
+        if self.closed:
+            return
+        self.closed = True
+        streams, self.streams = self.streams, set()
+        self._feeders.clear()
+        for stream in streams:
+            stream.closed = True
+            if stream.call is not None:
+                stream.call.connection = None
+                stream.call = None
+        if self.reactor is not None:
+            self.reactor.timers.discard(self)
+        try:
+            if self._reset_by is None:
+                self._say_goodbye()
+        finally:
+            self._unsent = None
+            self._close_socket()
+
+    def _say_goodbye(self) -> None:
+        self.engine.close()
+        try:
+            if self._unsent is None and self._stream.flush():
+                data = self.engine.data_to_send()
+                if data:
+                    self._stream.send(data)
+        except OSError:
+            # Expected: the peer has gone first, or takes nothing now. Nobody waits for it.
+            pass
+        self._stream.shutdown()
+
+    # PING
+
+    def expire(self, now: float) -> float | None:
+        """The timer: asks a silent peer whether it is there; returns when to look again."""
+        interval = self._ping_interval
+        if interval is None or self.closed:
+            return None
+        if self.engine.unanswered:
+            due = max(self._pinged_at, self._heard_at) + interval
+            if due <= now:
+                _logger.debug("%r: no answer to PING in %g s; closed", self, interval)
+                self._lost(TimeoutError(errno.ETIMEDOUT, f"no answer to PING in {interval:g} s (pingInterval)"))
+                return None
+            return due
+        due = self._heard_at + interval
+        if due > now:
+            return due
+        self.engine.ping()
+        self._pinged_at = now
+        self.flush_soon()
+        return now + interval
+
+
+class Http2Stream:
+    """Carries one exchange. See `Carrier`, and the module's docstring.
+
+    Args:
+        alone: it has the connection for itself.
+
+    Attributes:
+        number: HTTP/2's identifier of it, 0 until the exchange has begun.
+    """
+
+    __slots__ = (
+        "_connection",
+        "_ends",
+        "_held",
+        "_left",
+        "_mark",
+        "_pieces",
+        "alone",
+        "call",
+        "closed",
+        "number",
+    )
+
+    multiplexes = True
+
+    def __init__(self, connection: Http2Connection, alone: bool) -> None:
+        self._connection = connection
+        self.alone = alone
+        self.call: Call | None = None
+        self.closed = False
+        self.number = 0
+        # Content that the engine has not been given yet, and whether that is all.
+        self._pieces: deque[memoryview] | None = None
+        self._ends = False
+        # How much the connection had given out when the last of it left the engine; -1: it has not.
+        self._mark = 0
+        self._left = 0
+        # Content that the consumer has, or will get, and that has not been acknowledged.
+        self._held = 0
+
+    def __repr__(self) -> str:
+        return f"<Http2Stream {self.number} of {self._connection!r}>"
+
+    @property
+    def reactor(self) -> Reactor | None:
+        return self._connection.reactor
+
+    def is_usable(self, now: float) -> bool:
+        """Whether the promise still holds; if not, it is given back."""
+        if not self.closed and not self._connection.can_open:
+            self.close()
+        return not self.closed
+
+    def attach(self, reactor: Reactor) -> None:
+        self._connection.attach(reactor)
+
+    def detach(self) -> None:
+        if self.alone:
+            self._connection.flush()
+            self._connection.detach()
+
+    # Sending
+
+    def start(self, call: Call, method: str, head: list[Field], content: list[bytes] | None = None) -> None:
+        """Begins the exchange; see `Carrier`."""
+        pieces = None if content is None else deque(memoryview(piece) for piece in content if piece)
+        self._begin(call, head, not pieces if content is not None else not call.uploading)
+        if pieces:
+            self._ends = True
+            self._queue(pieces)
+
+    def start_whole(self, call: Call, method: str, head: list[Field], content: bytes) -> None:
+        self._begin(call, head, not content)
+        if content:
+            self._connection.engine.send_content(self.number, content, end_stream=True)
+
+    def _begin(self, call: Call, head: list[Field], is_all: bool) -> None:
+        connection = self._connection
+        self.call = call
+        call.connection = self
+        connection.served += 1
+        self.number = connection.engine.send_request(self, head, is_all)
+        connection.flush_soon()
+
+    def write_piece(self, piece: bytes | memoryview, sized: bool) -> None:
+        self._queue(deque((memoryview(piece),)))
+        self._connection.flush()
+
+    def end_content(self, sized: bool) -> None:
+        if not self.closed:
+            self._connection.engine.send_content(self.number, b"", end_stream=True)
+            self._connection.flush_soon()
+
+    def _queue(self, pieces: deque[memoryview]) -> None:
+        self._pieces = pieces
+        self._mark = -1
+        self._connection.feed_from(self)
+
+    def feed(self) -> None:
+        """Gives the engine more content, if it can do with some."""
+        pieces = self._pieces
+        if not pieces:
+            return
+        engine = self._connection.engine
+        room = MAX_QUEUED - engine.queued(self.number)
+        while pieces and room > 0:
+            piece = pieces[0]
+            portion = piece[:room]
+            room -= len(portion)
+            if len(portion) == len(piece):
+                pieces.popleft()
+            else:
+                pieces[0] = piece[len(portion) :]
+            engine.send_content(self.number, portion, end_stream=self._ends and not pieces)
+
+    def note(self, produced: int) -> None:
+        """The connection has given out so much: is the last of our content among it?"""
+        if self._mark < 0 and not self._pieces and not self._connection.engine.queued(self.number):
+            self._mark = produced
+
+    def has_left(self, sent: int) -> bool:
+        """Whether the socket has taken all of our content, when it has taken `sent` bytes of the connection's."""
+        return 0 <= self._mark <= sent
+
+    def has_advanced(self) -> bool:
+        """Whether some of it has gone since this was asked last."""
+        left = self._connection.engine.queued(self.number) + sum(map(len, self._pieces or ()))
+        before, self._left = self._left, left
+        return left != before
+
+    @property
+    def writable(self) -> bool:
+        return self.has_left(self._connection.sent)
+
+    @property
+    def write_failed(self) -> bool:
+        return self.closed or self._connection.write_failed
+
+    # Receiving
+
+    def take_content(self, call: Call, piece: bytes) -> None:
+        """A piece of content has come."""
+        if call.streaming:
+            self._held += len(piece)
+            call.take_piece(piece)
+            # What has been consumed since the last one.
+            self._acknowledge(call)
+            return
+        if call.collected is None:
+            call.collected = BytesIO()
+        call.collected.write(piece)
+        self._connection.engine.acknowledge(self.number, len(piece))
+
+    def _acknowledge(self, call: Call) -> None:
+        size = self._held - call.buffered
+        if size > 0:
+            self._held -= size
+            self._connection.engine.acknowledge(self.number, size)
+
+    def consumed(self) -> None:
+        call = self.call
+        if call is not None and self._held - call.buffered >= ACKNOWLEDGED:
+            self._acknowledge(call)
+            self._connection.flush_soon()
+
+    def resume(self) -> None:
+        call = self.call
+        if call is not None:
+            self._acknowledge(call)
+            self._connection.resume()
+
+    # Ends
+
+    def close(self) -> None:
+        if not self.closed:
+            self._connection.drop(self)
+
+    def abandon(self) -> None:
+        self._connection.abandon()
+
+
+class SharedHttp2Connection(Http2Connection):
+    """A connection that the units of a synchronous client, in whatever threads, hand to each other.
+
+    It stays registered with the unit that used it last, whose thread may be polling when another one takes it: a stale
+    event must then not touch it.
+    """
+
+    __slots__ = ("_thread",)
+
+    _thread: int
+
+    def attach(self, reactor: Reactor) -> None:
+        self._thread = get_ident()
+        super().attach(reactor)
+
+    def _become_idle(self, now: float) -> None:
+        # Nobody waits here any more: what is to be said is said now.
+        self.flush()
+        if not self.closed:
+            if self._has_left:
+                super()._become_idle(now)
+            else:
+                self.close()
+
+    def on_ready(self, mask: int) -> None:
+        if not self.streams:
+            self._owner.check_idle(self)
+        elif self._thread == get_ident():
+            super().on_ready(mask)
