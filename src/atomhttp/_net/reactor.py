@@ -147,6 +147,8 @@ class Reactor:
         """Waits until something is ready or `timeout` seconds have gone (negative: never), serves it, runs timers."""
         if self.dirty:
             self.flush()
+            # What was waited for may have been that.
+            return
         due = self.timers.next_due()
         if due is not None:
             left = due - self.now()
