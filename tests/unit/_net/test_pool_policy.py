@@ -29,6 +29,14 @@ REUSE, OPEN, EVICT, WAIT = Decision.REUSE, Decision.OPEN, Decision.EVICT_THEN_OP
         (Facts(idle=0, open=2, idle_total=0, open_total=2, limit=100, route_limit=2), WAIT),
         (Facts(idle=0, open=2, idle_total=5, open_total=100, limit=100, route_limit=2), WAIT),
         (Facts(idle=0, open=1, idle_total=5, open_total=100, limit=100, route_limit=2), EVICT),
+        # HTTP/2: a connection that is being made has room for those who wait, as far as can be known …
+        (Facts(0, 1, 0, 1, 100, 0, coming=100, waiting=0), WAIT),
+        (Facts(0, 1, 0, 1, 100, 0, coming=100, waiting=99), WAIT),
+        (Facts(1, 2, 1, 2, 100, 0, coming=100, waiting=0), REUSE),
+        # … and when there are more of them, another one is opened, within the limits.
+        (Facts(0, 1, 0, 1, 100, 0, coming=100, waiting=100), OPEN),
+        (Facts(0, 2, 0, 2, 100, 2, coming=200, waiting=300), WAIT),
+        (Facts(0, 1, 3, 100, 100, 0, coming=100, waiting=100), EVICT),
     ],
 )
 def test_decision(facts: Facts, decision: Decision) -> None:
