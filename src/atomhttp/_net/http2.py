@@ -26,13 +26,12 @@ import copy
 import errno
 import logging
 import ssl
-from collections import deque
-from io import BytesIO
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final
 
 from atomhttp._net.call import Call
 from atomhttp._net.connection import Connection, Owner
+from atomhttp._net.http2_stream import Http2Stream
 from atomhttp._net.pollers import IN, OUT
 from atomhttp._net.reactor import BUFFER_SIZE
 from atomhttp._net.stream import Stream
@@ -40,15 +39,12 @@ from atomhttp._net.tls_errors import explain
 from atomhttp._wire.events import EndOfMessage
 from atomhttp._wire.http2 import (
     CANCEL,
-    MAX_QUEUED,
     NO_ERROR,
-    STREAM_WINDOW,
     Http2Engine,
     Http2Head,
     StreamEvent,
     StreamFailed,
 )
-from atomhttp._wire.http2_writer import Field
 from atomhttp.errors import AtomHTTPError, AtomHTTPNetworkError, AtomHTTPTLSError
 
 if TYPE_CHECKING:
@@ -58,8 +54,6 @@ _logger = logging.getLogger("atomhttp.connection")
 
 # What is sent before others have a turn.
 BREATH: Final = 512 * 1024
-# Consumed content is acknowledged at the latest when it makes up this much.
-ACKNOWLEDGED: Final = STREAM_WINDOW // 4
 
 
 class Http2Connection(Connection):
@@ -550,187 +544,6 @@ class Http2Connection(Connection):
         return now + interval
 
 
-class Http2Stream:
-    """Carries one exchange. See `Carrier`, and the module's docstring.
-
-    Args:
-        alone: it has the connection for itself.
-
-    Attributes:
-        number: HTTP/2's identifier of it, 0 until the exchange has begun.
-    """
-
-    __slots__ = (
-        "_connection",
-        "_ends",
-        "_held",
-        "_left",
-        "_mark",
-        "_pieces",
-        "alone",
-        "call",
-        "closed",
-        "number",
-    )
-
-    multiplexes = True
-
-    def __init__(self, connection: Http2Connection, alone: bool) -> None:
-        self._connection = connection
-        self.alone = alone
-        self.call: Call | None = None
-        self.closed = False
-        self.number = 0
-        # Content that the engine has not been given yet, and whether that is all.
-        self._pieces: deque[memoryview] | None = None
-        self._ends = False
-        # How much the connection had given out when the last of it left the engine; -1: it has not.
-        self._mark = 0
-        self._left = 0
-        # Content that the consumer has, or will get, and that has not been acknowledged.
-        self._held = 0
-
-    def __repr__(self) -> str:
-        return f"<Http2Stream {self.number} of {self._connection!r}>"
-
-    @property
-    def reactor(self) -> Reactor | None:
-        return self._connection.reactor
-
-    def is_usable(self, now: float) -> bool:
-        """Whether the promise still holds; if not, it is given back."""
-        if not self.closed and not self._connection.can_open:
-            self.close()
-        return not self.closed
-
-    def attach(self, reactor: Reactor) -> None:
-        self._connection.attach(reactor)
-
-    def detach(self) -> None:
-        if self.alone:
-            self._connection.flush()
-            self._connection.detach()
-
-    # Sending
-
-    def start(self, call: Call, method: str, head: list[Field], content: list[bytes] | None = None) -> None:
-        """Begins the exchange; see `Carrier`."""
-        pieces = None if content is None else deque(memoryview(piece) for piece in content if piece)
-        self._begin(call, head, not pieces if content is not None else not call.uploading)
-        if pieces:
-            self._ends = True
-            self._queue(pieces)
-
-    def start_whole(self, call: Call, method: str, head: list[Field], content: bytes) -> None:
-        self._begin(call, head, not content)
-        if content:
-            self._connection.engine.send_content(self.number, content, end_stream=True)
-
-    def _begin(self, call: Call, head: list[Field], is_all: bool) -> None:
-        connection = self._connection
-        self.call = call
-        call.connection = self
-        connection.served += 1
-        self.number = connection.engine.send_request(self, head, is_all)
-        connection.flush_soon()
-
-    def write_piece(self, piece: bytes | memoryview, sized: bool) -> None:
-        self._queue(deque((memoryview(piece),)))
-        self._connection.flush()
-
-    def end_content(self, sized: bool) -> None:
-        if not self.closed:
-            self._connection.engine.send_content(self.number, b"", end_stream=True)
-            self._connection.flush_soon()
-
-    def _queue(self, pieces: deque[memoryview]) -> None:
-        self._pieces = pieces
-        self._mark = -1
-        self._connection.feed_from(self)
-
-    def feed(self) -> None:
-        """Gives the engine more content, if it can do with some."""
-        pieces = self._pieces
-        if not pieces:
-            return
-        engine = self._connection.engine
-        room = MAX_QUEUED - engine.queued(self.number)
-        while pieces and room > 0:
-            piece = pieces[0]
-            portion = piece[:room]
-            room -= len(portion)
-            if len(portion) == len(piece):
-                pieces.popleft()
-            else:
-                pieces[0] = piece[len(portion) :]
-            engine.send_content(self.number, portion, end_stream=self._ends and not pieces)
-
-    def note(self, produced: int) -> None:
-        """The connection has given out so much: is the last of our content among it?"""
-        if self._mark < 0 and not self._pieces and not self._connection.engine.queued(self.number):
-            self._mark = produced
-
-    def has_left(self, sent: int) -> bool:
-        """Whether the socket has taken all of our content, when it has taken `sent` bytes of the connection's."""
-        return 0 <= self._mark <= sent
-
-    def has_advanced(self) -> bool:
-        """Whether some of it has gone since this was asked last."""
-        left = self._connection.engine.queued(self.number) + sum(map(len, self._pieces or ()))
-        before, self._left = self._left, left
-        return left != before
-
-    @property
-    def writable(self) -> bool:
-        return self.has_left(self._connection.sent)
-
-    @property
-    def write_failed(self) -> bool:
-        return self.closed or self._connection.write_failed
-
-    # Receiving
-
-    def take_content(self, call: Call, piece: bytes) -> None:
-        """A piece of content has come."""
-        if call.streaming:
-            self._held += len(piece)
-            call.take_piece(piece)
-            # What has been consumed since the last one.
-            self._acknowledge(call)
-            return
-        if call.collected is None:
-            call.collected = BytesIO()
-        call.collected.write(piece)
-        self._connection.engine.acknowledge(self.number, len(piece))
-
-    def _acknowledge(self, call: Call) -> None:
-        size = self._held - call.buffered
-        if size > 0:
-            self._held -= size
-            self._connection.engine.acknowledge(self.number, size)
-
-    def consumed(self) -> None:
-        call = self.call
-        if call is not None and self._held - call.buffered >= ACKNOWLEDGED:
-            self._acknowledge(call)
-            self._connection.flush_soon()
-
-    def resume(self) -> None:
-        call = self.call
-        if call is not None:
-            self._acknowledge(call)
-            self._connection.resume()
-
-    # Ends
-
-    def close(self) -> None:
-        if not self.closed:
-            self._connection.drop(self)
-
-    def abandon(self) -> None:
-        self._connection.abandon()
-
-
 class SharedHttp2Connection(Http2Connection):
     """A connection that the units of a synchronous client, in whatever threads, hand to each other.
 
@@ -738,12 +551,12 @@ class SharedHttp2Connection(Http2Connection):
     event must then not touch it.
     """
 
-    __slots__ = ("_thread",)
+    __slots__ = ("_watcher",)
 
-    _thread: int
+    _watcher: int
 
     def attach(self, reactor: Reactor) -> None:
-        self._thread = get_ident()
+        self._watcher = get_ident()
         super().attach(reactor)
 
     def _become_idle(self, now: float) -> None:
@@ -758,5 +571,5 @@ class SharedHttp2Connection(Http2Connection):
     def on_ready(self, mask: int) -> None:
         if not self.streams:
             self._owner.check_idle(self)
-        elif self._thread == get_ident():
+        elif self._watcher == get_ident():
             super().on_ready(mask)
