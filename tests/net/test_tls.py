@@ -587,7 +587,7 @@ def test_what_was_wrong_is_told_even_if_the_peer_does_not_stay_to_hear_it(certif
         ),
         (
             ssl.SSLError(1, "[SSL] tlsv1 alert no application protocol (_ssl.c:1006)"),
-            "the server does not speak HTTP/1.1 here (ALPN): tlsv1 alert no application protocol",
+            "the server speaks nothing that it is offered (ALPN): tlsv1 alert no application protocol",
         ),
         (ssl.SSLError(1, "[SSL] something new (_ssl.c:1006)"), "something new"),
         (ssl.SSLError(1, "words"), "words"),

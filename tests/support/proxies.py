@@ -139,7 +139,7 @@ def run_proxy(kind: str, program: str, certificates: Certificates) -> Iterator[R
     # Not in pytest's directory: nobody but its owner can enter that.
     with tempfile.TemporaryDirectory(prefix=f"{kind}-") as directory:
         root = Path(directory)
-        port = _reserve_port()
+        port = reserve_port()
         scheme, command, log = _PREPARE[kind.partition("-")[0]](kind, program, root, port, certificates)
         log.touch()
         identity = _hand_over(root)
@@ -208,7 +208,7 @@ _PREPARE: dict[str, Callable[[str, str, Path, int, Certificates], tuple[str, lis
 # Processes
 
 
-def _reserve_port() -> int:
+def reserve_port() -> int:
     """A port that the kernel gives to nobody for a minute, but to who asks for it by number with SO_REUSEADDR.
 
     A connection that was closed by the side of the listener lingers there (TIME_WAIT): such a port is taken for all

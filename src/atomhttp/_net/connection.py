@@ -30,6 +30,9 @@ class Owner(Protocol):
     def serve_waiters(self) -> None:
         """There is room on a connection."""
 
+    def limit_changed(self, connection: Any, /) -> None:
+        """It takes another number of streams than before."""
+
 
 class Carrier(Protocol):
     """What carries one exchange: an HTTP/1.1 connection, or a stream of an HTTP/2 one.

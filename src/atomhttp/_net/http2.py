@@ -68,6 +68,7 @@ class Http2Connection(Connection):
         "_freed",
         "_heard_at",
         "_is_dirty",
+        "_known_limit",
         "_ping_interval",
         "_pinged_at",
         "_produced",
@@ -102,6 +103,8 @@ class Http2Connection(Connection):
         self._produced = 0
         self.sent = 0
         self._is_dirty = False
+        # What the pool has been told.
+        self._known_limit = self.engine.limit
         self._retired = False
         # A stream has ended since the pool was told.
         self._freed = False
@@ -319,10 +322,15 @@ class Http2Connection(Connection):
         self._heard_at = now
         if engine.closed:
             self._broken()
-        else:
-            if engine.wants_to_send:
-                self.flush_soon()
-            self._settle(now)
+            return
+        if engine.wants_to_send:
+            self.flush_soon()
+        self._settle(now)
+        if engine.limit != self._known_limit and not self.closed:
+            self._known_limit = engine.limit
+            if not engine.limit and not self.streams:
+                self.close()
+            self._owner.limit_changed(self)
 
     def _take(self, events: list[StreamEvent], now: float) -> None:
         for key, event in events:
@@ -398,7 +406,7 @@ class Http2Connection(Connection):
         self._freed = False
         if self.streams:
             self._owner.serve_waiters()
-        elif self._retired or self.engine.going_away:
+        elif self._retired or self.engine.going_away or not self.engine.limit:
             self.close()
         else:
             self._become_idle(now)
@@ -435,9 +443,11 @@ class Http2Connection(Connection):
 
     def _lost(self, error: OSError) -> None:
         failed = [(call, self._network_error(error, stream)) for stream, call in self._carried()]
-        self.close()
-        for call, problem in failed:
-            call.interrupt(problem)
+        try:
+            self.close()
+        finally:
+            for call, problem in failed:
+                call.interrupt(problem)
 
     def _carried(self) -> list[tuple[Http2Stream, Call]]:
         return [(stream, stream.call) for stream in self.streams if stream.call is not None]
@@ -483,10 +493,12 @@ class Http2Connection(Connection):
 
     def fail(self, error: BaseException) -> None:
         calls = self.calls
-        self.close()
-        for call in calls:
-            # Each gets its own: an error knows its request.
-            call.interrupt(copy.copy(error) if isinstance(error, AtomHTTPError) else error)
+        try:
+            self.close()
+        finally:
+            for call in calls:
+                # Each gets its own: an error knows its request.
+                call.interrupt(copy.copy(error) if isinstance(error, AtomHTTPError) else error)
 
     def close(self) -> None:
         """Closes for good. The calls that were served here, if any, are not told: that is `fail`."""

@@ -49,7 +49,7 @@ KEEP_ALIVE_MARGIN: Final = 1.0
 MAX_SESSIONS: Final = 100
 # Seconds after which statistics are taken in the middle of whatever goes on.
 STATS_PATIENCE: Final = 1.0
-# Streams that a connection of HTTP/2 is expected to take before one has said so.
+# Streams that a connection of HTTP/2 is expected to take before its server has said so: most take more.
 EXPECTED_STREAMS: Final = 100
 # In seconds; a timer wheel has no place for infinity.
 FOR_EVER: Final = 1e9
@@ -195,7 +195,7 @@ class Pool:
             if (not shared and connection.is_quiet(reactor, now)) or connection.is_usable(now):
                 if shared:
                     connection.attach(reactor)
-                return self._use(bucket, connection, call)
+                return connection if not connection.multiplexes else self._use(bucket, connection, call)  # type: ignore[return-value]  # see `_use`
         return None
 
     def _use(self, bucket: Bucket, connection: Pooled, call: Call) -> Carrier:
@@ -418,12 +418,16 @@ class Pool:
         """It serves nobody any more, if it was one of those that serve many."""
         if connection.multiplexes and connection in bucket.busy:
             bucket.busy.remove(connection)
-            bucket.streams = max(1, connection.limit)
 
     def serve_waiters(self) -> None:
         """A connection that serves many has room."""
         if self._queues:
             self._serve_waiters()
+
+    def limit_changed(self, connection: Http2Connection) -> None:
+        """Its server has said how many streams it allows."""
+        connection.bucket.streams = max(1, connection.limit)
+        self.serve_waiters()
 
     def drop_idle(self, connection: Pooled) -> None:
         """Closes a connection, if it is idle still."""

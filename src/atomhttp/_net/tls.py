@@ -66,7 +66,6 @@ class TLSStream:
         "_incoming",
         "_inner",
         "_outgoing",
-        "_protocols",
         "_read",
         "_resumes",
         "_since",
@@ -74,6 +73,7 @@ class TLSStream:
         "_verified",
         "clean_eof",
         "pending",
+        "protocols",
         "unflushed",
     )
 
@@ -88,7 +88,7 @@ class TLSStream:
         protocols: tuple[str, ...] = PROTOCOLS,
     ) -> None:
         self._inner = inner
-        self._protocols = protocols
+        self.protocols = protocols
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         # What a caller may change of a context of theirs, between one connection and the next.
@@ -176,13 +176,13 @@ class TLSStream:
 
     def _check_protocol(self) -> None:
         chosen = self._tls.selected_alpn_protocol()
-        if chosen is not None and chosen not in self._protocols:
+        if chosen is not None and chosen not in self.protocols:
             hint = " (http2=True speaks it)" if chosen == HTTP2 else ""
             raise AtomHTTPTLSError(
                 f"{self._tls.server_hostname} chose the protocol {chosen!r}, which the SSLContext offers (ALPN) and "
-                f"this client does not speak: it speaks {', '.join(self._protocols)}{hint}"
+                f"this client does not speak: it speaks {', '.join(self.protocols)}{hint}"
             )
-        if chosen is None and HTTP2 in self._protocols and len(self._protocols) == 1:
+        if chosen is None and HTTP2 in self.protocols and len(self.protocols) == 1:
             raise AtomHTTPTLSError(
                 f"{self._tls.server_hostname} does not speak HTTP/2, or was not offered it (ALPN), and http2='only' "
                 "speaks nothing else"

@@ -45,6 +45,7 @@ _UNKNOWN_ISSUER: Final = (
 
 _PLAIN_PORT: Final = "what came is not TLS (is it a plain HTTP port?)"
 _NO_VERSION: Final = "no version of TLS in common"
+_NO_PROTOCOL: Final = "the server speaks nothing that it is offered (ALPN)"
 _OUR_CERTIFICATE: Final = "the server refuses our certificate (cert)"
 # What OpenSSL's reasons mean to somebody who makes requests. An alert is what the other side said.
 _MEANINGS: Final = {
@@ -55,7 +56,7 @@ _MEANINGS: Final = {
     "UNSUPPORTED_PROTOCOL": _NO_VERSION,
     "TLSV1_ALERT_PROTOCOL_VERSION": _NO_VERSION,
     "TLSV1_ALERT_INSUFFICIENT_SECURITY": "the server asks for stronger ciphers than we offer",
-    "TLSV1_ALERT_NO_APPLICATION_PROTOCOL": "the server does not speak HTTP/1.1 here (ALPN)",
+    "TLSV1_ALERT_NO_APPLICATION_PROTOCOL": _NO_PROTOCOL,
     "TLSV1_UNRECOGNIZED_NAME": "the server does not know that name",
     "TLSV13_ALERT_CERTIFICATE_REQUIRED": "the server requires a client certificate (cert)",
     "SSLV3_ALERT_HANDSHAKE_FAILURE": (
@@ -108,6 +109,10 @@ def tls_error(error: ssl.SSLError, host: str, port: int, stream: TLSStream | Non
     shown = explain(error)
     if stream is not None and shown.startswith(_NO_VERSION):
         shown = f"{_NO_VERSION}; we offer {_versions(stream.tls.context)}{shown.removeprefix(_NO_VERSION)}"
+    if stream is not None and shown.startswith(_NO_PROTOCOL):
+        shown = (
+            f"the server does not speak {_protocols(stream.protocols)} here (ALPN){shown.removeprefix(_NO_PROTOCOL)}"
+        )
     return AtomHTTPTLSError(f"TLS with {where} failed: {shown}")
 
 
@@ -127,6 +132,10 @@ def explain(error: ssl.SSLError) -> str:
 def _name(error: ssl.SSLError) -> str:
     """OpenSSL's name of the reason. Python does not know all; then it is in the text: "[SSL] reason (_ssl.c:1006)"."""
     return getattr(error, "reason", None) or _AROUND_REASON.sub("", str(error)).replace(" ", "_").upper()
+
+
+def _protocols(offered: tuple[str, ...]) -> str:
+    return " or ".join("HTTP/2" if each == "h2" else each.upper() for each in offered)
 
 
 def _versions(context: ssl.SSLContext) -> str:

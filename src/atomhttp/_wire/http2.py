@@ -37,8 +37,9 @@ STREAM_WINDOW: Final = 1024 * 1024
 # streams that nobody reads can never hold back the others.
 MAX_STREAMS: Final = 1000
 CONNECTION_WINDOW: Final = 1024 * STREAM_WINDOW
-# Assumed until the peer has spoken (RFC 9113 section 6.5.2 recommends no less).
-ASSUMED_STREAMS: Final = 100
+# Until the peer has said how many it allows, one. Nearly all take 100 and more, but those that do not refuse the rest,
+# or even give up the connection; their word is one round trip away.
+ASSUMED_STREAMS: Final = 1
 # What the peer may put into one frame: each is an event, and a copy.
 MAX_FRAME_SIZE: Final = 64 * 1024
 # What is taken from nghttp2 at once, and what it may hold of a stream's content.
@@ -48,6 +49,9 @@ MAX_QUEUED: Final = 64 * 1024
 # for each that does bring something. A decent peer sends a few for each request.
 MAX_IDLE_TALK: Final = 2000
 IDLE_TALK_RATE: Final = 200.0
+# Content that we send is answered by WINDOW_UPDATEs: as many for each portion, and one more for so many bytes of it.
+TALK_PER_PORTION: Final = 4
+BYTES_PER_TALK: Final = 2048
 # An identifier is never used again (RFC 9113 section 5.1.1).
 LAST_STREAM_ID: Final = 2**31 - 1
 
@@ -118,7 +122,7 @@ StreamEvent: TypeAlias = "tuple[Any, ResponseHead | bytes | EndOfMessage | Strea
 class _Incoming:
     """What has come of one response."""
 
-    __slots__ = ("begun", "head", "interims", "key", "pieces", "reset", "unacknowledged")
+    __slots__ = ("begun", "content_length", "head", "interims", "key", "pieces", "reset", "unacknowledged")
 
     def __init__(self, key: object) -> None:
         self.key = key
@@ -126,6 +130,7 @@ class _Incoming:
         self.head: Http2Head | None = None
         self.pieces: list[bytes] = []
         self.begun = False
+        self.content_length: int | None = None
         self.interims = 0
         self.unacknowledged = 0
         self.reset = False
@@ -159,7 +164,9 @@ class Http2Engine:
         self._goaway = ""
         # Whether an end of the connection is one by agreement.
         self._agreed = False
-        # nghttp2 has given up: it takes and gives nothing any more.
+        # nghttp2 takes no more orders; it may still have something to send.
+        self._mute = False
+        # It has given up: neither does it give anything any more.
         self._dead = False
         self._talk = 0.0
         self._talked_at = 0.0
@@ -227,7 +234,8 @@ class Http2Engine:
 
     def send_content(self, stream_id: int, data: bytes | memoryview, end_stream: bool = False) -> None:
         """Content of a request whose end has not been sent. It waits until the peer's windows let it go."""
-        if stream_id in self._streams and not self.closed:
+        if stream_id in self._streams and not self._mute:
+            self._talk = max(0.0, self._talk - TALK_PER_PORTION - len(data) / BYTES_PER_TALK)
             self._connection.send_data(stream_id, data, end_stream=end_stream)
 
     def queued(self, stream_id: int) -> int:
@@ -237,7 +245,7 @@ class Http2Engine:
     def reset(self, stream_id: int, code: int = CANCEL) -> None:
         """Gives an exchange up, or, after its response, the rest of its content. No event of it will come any more."""
         incoming = self._streams.pop(stream_id, None)
-        if self.closed:
+        if self._mute:
             return
         self._connection.reset_stream(stream_id, code)
         if incoming is not None:
@@ -246,7 +254,7 @@ class Http2Engine:
     def acknowledge(self, stream_id: int, size: int) -> None:
         """`size` bytes of content have been consumed: the peer may send as much again."""
         incoming = self._streams.get(stream_id)
-        if incoming is not None and not self.closed:
+        if incoming is not None and not self._mute:
             # The end of the message has acknowledged what was left.
             size = min(size, incoming.unacknowledged)
             incoming.unacknowledged -= size
@@ -255,12 +263,13 @@ class Http2Engine:
     def ping(self) -> None:
         """Asks the peer whether it is there; see `unanswered`."""
         self.unanswered += 1
-        self._connection.ping()
+        if not self._mute:
+            self._connection.ping()
 
     def close(self) -> None:
         """Says goodbye: GOAWAY."""
-        if not self.closed:
-            self.going_away = self.closed = self._agreed = True
+        if not self._mute:
+            self._mute = self.going_away = self.closed = self._agreed = True
             self._connection.terminate_connection(NO_ERROR)
 
     def data_to_send(self) -> bytes:
@@ -281,7 +290,7 @@ class Http2Engine:
         try:
             self._connection.receive_data(data)
         except ngh2.NGH2Error as error:
-            self._dead = True
+            self._mute = self._dead = True
             events = self.events(now)
             self._fail(_explain(error), _is_overflow(error))
             return events
@@ -290,7 +299,11 @@ class Http2Engine:
     def events(self, now: float) -> list[StreamEvent]:
         """What has happened since it was asked last."""
         happened: list[StreamEvent] = []
-        for event in self._connection.events():
+        events = self._connection.events()
+        if events and type(events[-1]) is ngh2.ConnectionClosed:
+            # Known now: what comes before it must not answer any more.
+            self._mute = True
+        for event in events:
             # `kind` says what it is, in one comparison instead of isinstance's call; type checkers cannot follow.
             kind = type(event)
             if kind is ngh2.DataReceived:
@@ -325,6 +338,7 @@ class Http2Engine:
             return
         self._read_framing(head, fields)
         incoming.begun = True
+        incoming.content_length = head.content_length
         incoming.head = head
         if event.end_stream:
             self._end(event.stream_id, incoming, END_OF_MESSAGE, happened)
@@ -351,7 +365,7 @@ class Http2Engine:
         incoming = self._streams.get(event.stream_id)
         if incoming is None:
             # Given up meanwhile; the connection's window wants it back.
-            if data and not self.closed and not self._dead:
+            if data and not self._mute:
                 self._connection.acknowledge_received_data(len(data), event.stream_id)
             return
         if data:
@@ -446,7 +460,7 @@ class Http2Engine:
     def _acknowledge_rest(self, stream_id: int, incoming: _Incoming) -> None:
         """A stream has ended: what it held of the connection's window is given back."""
         size, incoming.unacknowledged = incoming.unacknowledged, 0
-        if size and not self.closed and not self._dead:
+        if size and not self._mute:
             self._connection.acknowledge_received_data(size, stream_id)
 
     # The connection
@@ -507,7 +521,8 @@ class Http2Engine:
         """A frame has come that brings nothing."""
         self._talk = max(0.0, self._talk - (now - self._talked_at) * IDLE_TALK_RATE) + 1
         self._talked_at = now
-        if self._talk > MAX_IDLE_TALK and not self.closed:
+        if self._talk > MAX_IDLE_TALK and not self._mute:
+            self._mute = True
             self._connection.terminate_connection(ENHANCE_YOUR_CALM)
             self._fail("the server keeps sending frames that bring nothing")
 
@@ -535,4 +550,7 @@ def _why_closed(event: ngh2.StreamClosed, incoming: _Incoming) -> StreamFailed:
     if code == REFUSED_STREAM:
         # nghttp2's own word for streams beyond a GOAWAY.
         return StreamFailed(code, unprocessed=not incoming.begun)
-    return StreamFailed(code, error=AtomHTTPProtocolError("the response breaks HTTP/2: " + name_of(code)))
+    # It does not say what was wrong; after a head there is little else.
+    length = incoming.content_length
+    hint = "" if length is None else f", or its content is not of the announced {length} bytes"
+    return StreamFailed(code, error=AtomHTTPProtocolError(f"the response breaks HTTP/2 ({name_of(code)}){hint}"))

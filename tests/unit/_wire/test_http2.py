@@ -612,7 +612,7 @@ def test_a_malformed_response_is_the_streams_alone() -> None:
 def test_reprs() -> None:
     pair = Pair()
     stream = pair.ask()
-    assert repr(pair.engine) == "<Http2Engine 1 streams of 100>"
+    assert repr(pair.engine) == "<Http2Engine 1 streams of 1>"
     pair.server.send_headers(stream, [*OK, (b"a", b"secret")], end_stream=True)
     [(_, head)] = pair.to_engine()
     assert repr(head) == "<Http2Head 200, 1 fields>"
