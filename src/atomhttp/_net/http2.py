@@ -123,7 +123,7 @@ class Http2Connection(Connection):
 
     @property
     def calls(self) -> list[Call]:
-        return [stream.call for stream in self.streams if stream.call is not None]
+        return [call for _, call in self._carried()]
 
     @property
     def room(self) -> int:
@@ -166,14 +166,10 @@ class Http2Connection(Connection):
             self.move(reactor)
         if not self._mask:
             self._watch(IN if self._has_left else IN | OUT)
+        if self._ping_interval is not None and self.slot is None:
+            reactor.timers.add(self, reactor.now() + self._ping_interval)
         if self._produced == 0:
             self.flush_soon()
-
-    def move(self, reactor: Reactor) -> None:
-        if self.reactor is not reactor:
-            super().move(reactor)
-            if self._ping_interval is not None:
-                reactor.timers.add(self, reactor.now() + self._ping_interval)
 
     def detach(self) -> None:
         if self.reactor is not None:
@@ -450,7 +446,8 @@ class Http2Connection(Connection):
                 call.interrupt(problem)
 
     def _carried(self) -> list[tuple[Http2Stream, Call]]:
-        return [(stream, stream.call) for stream in self.streams if stream.call is not None]
+        # Another thread may be promising a stream: not while iterating over the set itself.
+        return [(stream, stream.call) for stream in list(self.streams) if stream.call is not None]
 
     def _network_error(self, error: OSError, stream: Http2Stream) -> AtomHTTPNetworkError:
         begun = self.engine.has_begun(stream.number)
@@ -563,16 +560,12 @@ class SharedHttp2Connection(Http2Connection):
     event must then not touch it.
     """
 
-    __slots__ = ("_watcher",)
-
-    _watcher: int
-
-    def attach(self, reactor: Reactor) -> None:
-        self._watcher = get_ident()
-        super().attach(reactor)
+    __slots__ = ()
 
     def _become_idle(self, now: float) -> None:
-        # Nobody waits here any more: what is to be said is said now.
+        # Nobody waits here any more: what is to be said is said now, and no timer is left to another thread.
+        if self.reactor is not None:
+            self.reactor.timers.discard(self)
         self.flush()
         if not self.closed:
             if self._has_left:
@@ -581,7 +574,10 @@ class SharedHttp2Connection(Http2Connection):
                 self.close()
 
     def on_ready(self, mask: int) -> None:
+        reactor = self.reactor
+        if reactor is None or reactor.thread != get_ident():
+            return
         if not self.streams:
             self._owner.check_idle(self)
-        elif self._watcher == get_ident():
+        else:
             super().on_ready(mask)

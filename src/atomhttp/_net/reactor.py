@@ -89,6 +89,11 @@ class Reactor:
         self.dirty: deque[Flushed] = deque()
         _drivers.add(driver)
 
+    @property
+    def thread(self) -> int:
+        """The identifier of the thread that it is served in."""
+        return self._driver.thread
+
     # Descriptors
 
     def register(self, fd: int, mask: int, handler: Handler) -> None:
