@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from contract.flavours import FLAVOURS, Api
-from contract.mocked import SETS, reason_to_leave_out
+from contract import http1_only, mocked
+from contract.flavours import FLAVOURS, HTTP2_FLAVOURS, Api
 from support.origin import Answer, Origin, Received
 
 # Policies, and what is said to a proxy, stand above the drivers and know no event loop: a second one would run the same
@@ -37,27 +37,38 @@ ABOVE_THE_LOOPS = frozenset(
     )
 )
 
+# As many parameter sets of a test are run in these flavours: the others go through all of them.
+SETS: dict[str | None, int] = {"mock": mocked.SETS, **dict.fromkeys(HTTP2_FLAVOURS, http1_only.SETS)}
+
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "api" in metafunc.fixturenames:
         module = metafunc.module.__name__.rpartition(".")[2]
         unwanted = {"uvloop"} if module in ABOVE_THE_LOOPS else set()
-        if reason_to_leave_out(module, metafunc.function.__name__, metafunc.fixturenames):
+        if mocked.reason_to_leave_out(module, metafunc.function.__name__, metafunc.fixturenames):
             unwanted.add("mock")
+        if http1_only.reason_to_leave_out(module, metafunc.function, metafunc.fixturenames):
+            unwanted.update(HTTP2_FLAVOURS)
         flavours = [flavour for flavour in FLAVOURS if flavour not in unwanted]
         metafunc.parametrize("api", flavours, indirect=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     counts: Counter[Any] = Counter()
-    kept = []
-    for item in items:
-        if isinstance(item, pytest.Function) and _flavour(item) == "mock":
-            counts[item.parent, item.originalname] += 1
-            if counts[item.parent, item.originalname] > SETS:
-                continue
-        kept.append(item)
-    items[:] = kept
+    items[:] = [each for each in items if not isinstance(each, pytest.Function) or _is_wanted(each, counts)]
+
+
+def _is_wanted(item: pytest.Function, counts: Counter[Any]) -> bool:
+    """Whether its parameter set is run in its flavour; `counts` has how many came before."""
+    flavour = _flavour(item)
+    if flavour not in SETS:
+        return True
+    module = item.module.__name__.rpartition(".")[2]
+    chosen = http1_only.CHOSEN_SETS.get((module, item.originalname)) if flavour in HTTP2_FLAVOURS else None
+    if chosen is not None:
+        return item.callspec.id.removeprefix(f"{flavour}-") in chosen
+    counts[item.parent, item.originalname, flavour] += 1
+    return counts[item.parent, item.originalname, flavour] <= SETS[flavour]
 
 
 def _flavour(item: pytest.Function) -> str | None:

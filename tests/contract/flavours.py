@@ -1,10 +1,14 @@
-"""One test body for every way of using the client: under asyncio, under uvloop, synchronously, and without a network.
+"""One test body for every way of using the client: under asyncio, under uvloop, synchronously, by HTTP/2, and without a
+network.
 
 A test is an `async def`. For the synchronous client nothing in it ever waits, so it is run by hand, without an event
 loop: a body that needed one would fail. `wait`, `each` and `entered` bridge what cannot be spelt the same in both.
 
 The flavour "mock" is asyncio with a MockAdapter in the network's place, which asks the test's origin for its answers in
 process. Policies are in no adapter, so they hold there as well: that is what it shows.
+
+The flavours "h2" and "h2-sync" are "asyncio" and "sync" with `http2="only"`. An origin that is spoken to in HTTP/1.1
+fails their tests, so none of them can be about that unnoticed.
 """
 
 from __future__ import annotations
@@ -17,8 +21,10 @@ from typing import Any
 from atomhttp import AtomHTTP, SyncAtomHTTP
 from contract.mocked import mock_of_origins
 from support.async_tests import loop_factory, run_test
+from support.origin import Origin
 
-FLAVOURS = ("asyncio", "uvloop", "sync", "mock")
+FLAVOURS = ("asyncio", "uvloop", "sync", "mock", "h2", "h2-sync")
+HTTP2_FLAVOURS = ("h2", "h2-sync")
 VERBS = (
     *("request", "get", "delete", "head", "options", "post", "put", "patch", "query"),
     *("download", "upload", "close"),
@@ -55,12 +61,15 @@ class Api:
 
     def __init__(self, flavour: str) -> None:
         self.flavour = flavour
-        self.is_sync = flavour == "sync"
+        self.is_sync = flavour in ("sync", "h2-sync")
+        self.is_http2 = flavour in HTTP2_FLAVOURS
         self.client_class: Any = SyncAtomHTTP if self.is_sync else AtomHTTP
         self._clients: list[Any] = []
 
     def client(self, *arguments: Any, of: Any = None, **options: Any) -> Any:
         """A client with these options; `of`: a subclass (or another factory) to make it with."""
+        if self.is_http2:
+            options.setdefault("http2", "only")
         return self.keep((of or self.client_class)(*arguments, **options))
 
     def keep(self, made: Any) -> Any:
@@ -82,13 +91,15 @@ class Api:
 
     def run(self, body: Coroutine[Any, Any, None]) -> None:
         """Run a test's coroutine in this flavour's way."""
-        if self.is_sync:
-            run_by_hand(self._closing(body))
-        elif self.flavour == "mock":
-            with mock_of_origins().intercept():
-                run_test(self._closing(body), loop_factory("asyncio"))
-        else:
-            run_test(self._closing(body), loop_factory(self.flavour))
+        with contextlib.ExitStack() as stack:
+            if self.is_http2:
+                stack.enter_context(Origin.require_http2())
+            elif self.flavour == "mock":
+                stack.enter_context(mock_of_origins().intercept())
+            if self.is_sync:
+                run_by_hand(self._closing(body))
+            else:
+                run_test(self._closing(body), loop_factory("uvloop" if self.flavour == "uvloop" else "asyncio"))
 
     async def _closing(self, body: Coroutine[Any, Any, None]) -> None:
         try:

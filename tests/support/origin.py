@@ -1,5 +1,7 @@
 """A well-behaved origin that remembers what it was sent: for tests about *our* bytes, where nginx only knows its own.
 
+It speaks HTTP/1.1, and HTTP/2 with a client that begins in it: by prior knowledge in clear, over TLS by ALPN.
+
 /echo            the request as JSON (the body as latin-1 text)
 /status/N        an empty-handed answer of that status
 /bytes/N         N known bytes (`pattern(N)`) with Content-Length
@@ -11,17 +13,19 @@ anything else    404, or what the test put into `routes`
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from support.framing import Head, read_body, read_head
+from support.http2_origin import Http2Conversation
 from support.server import PATIENCE, LocalServer, send_close_notify
 
 CHUNK = 1_000
@@ -69,8 +73,10 @@ class Origin(LocalServer):
 
     `version="HTTP/1.0"` answers in that version with bodies that end at EOF; with `keep_alive` a 1.0 client or server
     may agree on `Connection: keep-alive`, and then there is a Content-Length. `keep_alive=False` closes after each
-    answer, in either version.
+    answer, in either version. `http2=False` leaves HTTP/2 out, as HTTP/1.0 does.
     """
+
+    _only_http2: ClassVar = False
 
     def __init__(
         self,
@@ -80,9 +86,13 @@ class Origin(LocalServer):
         host: str = "127.0.0.1",
         version: Literal["HTTP/1.1", "HTTP/1.0"] = "HTTP/1.1",
         keep_alive: bool = True,
+        http2: bool = True,
         routes: Mapping[str, Callable[[Received], Answer]] | None = None,
     ) -> None:
         super().__init__(tls=tls, unix=unix, host=host)
+        self.http2 = http2 and version == "HTTP/1.1"
+        if tls is not None:
+            tls.set_alpn_protocols(["h2", "http/1.1"] if self.http2 else ["http/1.1"])
         self.version = version
         self.keep_alive = keep_alive
         self.routes = dict(routes or {})
@@ -92,6 +102,16 @@ class Origin(LocalServer):
         self.high_water = 0
         """The most requests that were in the origin at the same time."""
         self.release = threading.Event()
+
+    @classmethod
+    @contextlib.contextmanager
+    def require_http2(cls) -> Iterator[None]:
+        """For that long, a request that comes to any origin in HTTP/1.1 fails the test."""
+        cls._only_http2 = True
+        try:
+            yield
+        finally:
+            cls._only_http2 = False
 
     def wait_for_requests(self, count: int, timeout: float = PATIENCE) -> None:
         """Block until `count` requests have arrived: how a test knows, without sleeping, that they are under way."""
@@ -108,15 +128,14 @@ class Origin(LocalServer):
     def serve(self, connection: socket.socket, number: int) -> None:
         with connection.makefile("rb") as stream:
             while (head := read_head(stream)) is not None:
+                if self._is_http2(connection, head):
+                    Http2Conversation(self, connection, number).run(head.raw + stream.peek())
+                    return
                 self._entered()
                 try:
                     if head.get("expect").lower() == "100-continue" and self.version == "HTTP/1.1":
                         connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
-                    body = read_body(stream, head)
-                    request = Received(head.method, head.target, head.version, head.headers, body, number)
-                    with self.change:
-                        self.requests.append(request)
-                        self.change.notify_all()
+                    request = self._received(head, read_body(stream, head), number)
                     answer = self._answer(request)
                 finally:
                     self._left()
@@ -125,6 +144,24 @@ class Origin(LocalServer):
                 if closes:
                     break
         send_close_notify(connection)
+
+    def _is_http2(self, connection: socket.socket, head: Head) -> bool:
+        """Whether `head` is the beginning of HTTP/2's preface (RFC 9113 section 3.4); what ALPN chose is held to."""
+        begins = head.method == "PRI"
+        if begins and not self.http2:
+            raise ValueError("the client speaks HTTP/2 to an origin that does not")
+        if self._only_http2 and not begins:
+            raise ValueError(f"the test is about HTTP/2, and the client begins {head.raw!r}")
+        if isinstance(connection, ssl.SSLSocket) and begins != (connection.selected_alpn_protocol() == "h2"):
+            raise ValueError(f"ALPN chose {connection.selected_alpn_protocol()}, and the client begins {head.raw!r}")
+        return begins
+
+    def _received(self, head: Head, body: bytes, number: int) -> Received:
+        request = Received(head.method, head.target, head.version, head.headers, body, number)
+        with self.change:
+            self.requests.append(request)
+            self.change.notify_all()
+        return request
 
     def _entered(self) -> None:
         with self.change:
