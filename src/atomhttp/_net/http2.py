@@ -45,7 +45,7 @@ from atomhttp._wire.http2 import (
     StreamEvent,
     StreamFailed,
 )
-from atomhttp.errors import AtomHTTPError, AtomHTTPNetworkError, AtomHTTPTLSError
+from atomhttp.errors import AtomHTTPError, AtomHTTPNetworkError, AtomHTTPProtocolError, AtomHTTPTLSError
 
 if TYPE_CHECKING:
     from atomhttp._net.reactor import Reactor
@@ -426,19 +426,19 @@ class Http2Connection(Connection):
 
     def _ended(self) -> None:
         """The peer has closed its side."""
-        self._lost(self._reset_by or ConnectionResetError(errno.ECONNRESET, "closed by the peer"))
+        self._lost(self._reset_by or _closed_by_peer())
 
     def _broken(self) -> None:
         """The engine has closed: the peer broke HTTP/2, or it said goodbye and meant it."""
         failure = self.engine.failure
         if failure is None:
-            self._lost(ConnectionResetError(errno.ECONNRESET, "closed by the peer"))
+            self._lost(_closed_by_peer())
             return
         failure.request_sent = "yes"
         self.fail(failure)
 
     def _lost(self, error: OSError) -> None:
-        failed = [(call, self._network_error(error, stream)) for stream, call in self._carried()]
+        failed = [(call, self._describe_loss(error, stream, call)) for stream, call in self._carried()]
         try:
             self.close()
         finally:
@@ -449,22 +449,32 @@ class Http2Connection(Connection):
         # Another thread may be promising a stream: not while iterating over the set itself.
         return [(stream, stream.call) for stream in list(self.streams) if stream.call is not None]
 
-    def _network_error(self, error: OSError, stream: Http2Stream) -> AtomHTTPNetworkError:
+    def _describe_loss(self, error: OSError, stream: Http2Stream, call: Call) -> AtomHTTPNetworkError:
         begun = self.engine.has_begun(stream.number)
         when = "in the middle of the response" if begun else "before a response came"
         farewell = f" (the server said: {self.engine.farewell})" if self.engine.farewell else ""
         problem: AtomHTTPNetworkError
         if isinstance(error, ssl.SSLError):
             problem = AtomHTTPTLSError(f"TLS failed {when}: {explain(error)}{farewell}", request_sent="maybe")
+        elif call.head is not None and isinstance(error, _EndedError):
+            # As HTTP/1.1 has it: a response that was cut off.
+            return AtomHTTPProtocolError(f"the connection ended inside a response{farewell}", request_sent="yes")
         else:
             problem = AtomHTTPNetworkError(
-                f"the connection was lost {when}: {error.strerror or error}{farewell}",
+                f"the connection was lost {when}: {error.strerror or error}{farewell}{self._doubt}",
                 errno.errorcode.get(error.errno or 0, "ECONNRESET"),
                 request_sent="maybe",
                 reused=self._proven and not begun,
             )
         problem.__cause__ = error
         return problem
+
+    @property
+    def _doubt(self) -> str:
+        """In clear nobody has been asked."""
+        if self.engine.settled or self._stream.protocol is not None:
+            return ""
+        return "; perhaps the server does not speak HTTP/2, and http2='only' speaks nothing else"
 
     def _fail_stream(self, stream: Http2Stream, call: Call, failed: StreamFailed) -> None:
         error = failed.error
@@ -551,6 +561,14 @@ class Http2Connection(Connection):
         self._pinged_at = now
         self.flush_soon()
         return now + interval
+
+
+class _EndedError(ConnectionResetError):
+    """The peer has closed the connection, without a fault of the network."""
+
+
+def _closed_by_peer() -> _EndedError:
+    return _EndedError(errno.ECONNRESET, "closed by the peer")
 
 
 class SharedHttp2Connection(Http2Connection):

@@ -177,6 +177,8 @@ class Http2Engine:
                 # Counted here.
                 peer_max_concurrent_streams=MAX_STREAMS,
                 max_send_header_block_length=2**24,
+                # As many frames as make up the largest list, and a few more.
+                max_continuations=2 * max_header_size // 2**14 + 8,
                 # Beyond this the connection is given up; up to it only the stream is, and its neighbours live.
                 max_inbound_header_list_size=2 * max_header_size + 64,
             ),
@@ -481,6 +483,8 @@ class Http2Engine:
         elif isinstance(event, ngh2.ConnectionClosed):
             self._take_end(event)
         elif isinstance(event, ngh2.PingAcknowledged):
+            if not self.unanswered:
+                self._pay(now)
             self.unanswered = 0
         elif isinstance(event, ngh2.StreamReset):
             incoming = self._streams.get(event.stream_id)
@@ -504,7 +508,13 @@ class Http2Engine:
         if not self._agreed:
             # nghttp2 has said goodbye because of what the peer did, and says here what that was.
             what = event.debug_data.decode("latin-1", "replace")
-            self._fail(f"the server broke HTTP/2: {name_of(event.error_code)}{f' ({what})' if what else ''}")
+            if not self.settled:
+                # SETTINGS come first, whatever happens then (RFC 9113 section 3.4).
+                self._fail(f"the server does not speak HTTP/2: what it sent first is something else ({what})")
+            elif event.error_code == ENHANCE_YOUR_CALM:
+                self._fail(_TALKATIVE)
+            else:
+                self._fail(f"the server broke HTTP/2: {name_of(event.error_code)}{f' ({what})' if what else ''}")
         self.closed = self.going_away = True
 
     def _fail(self, message: str, is_overflow: bool = False) -> None:
@@ -524,7 +534,10 @@ class Http2Engine:
         if self._talk > MAX_IDLE_TALK and not self._mute:
             self._mute = True
             self._connection.terminate_connection(ENHANCE_YOUR_CALM)
-            self._fail("the server keeps sending frames that bring nothing")
+            self._fail(_TALKATIVE)
+
+
+_TALKATIVE: Final = "the server keeps sending frames that bring nothing"
 
 
 def _too_large(limit: int) -> AtomHTTPProtocolError:
