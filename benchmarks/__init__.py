@@ -1,13 +1,14 @@
 """Speed of atomhttp beside its peers, in one run, on one machine; `./scripts/bench` starts it.
 
 What answers
-    origin.py        nginx on loopback (plain, TLS, unix socket, a hundred addresses)
+    origin.py        nginx on loopback (plain, TLS, HTTP/2, unix socket, a hundred addresses)
     sink.py          where uploads go
     payloads.py      what is sent back and forth
 Who asks
     peers/           one small adapter a client
     bare.py          the yardstick: atomhttp's engine with every feature left out
-    limits.py        what curl and wrk reach
+    bare_http2.py    and its HTTP/2
+    limits.py        what curl, wrk and h2load reach
     environments.py  which interpreter a client lives under
 What is asked
     rows.py          the questions that count requests a second, as data

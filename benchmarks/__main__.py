@@ -25,6 +25,8 @@ ALL_ROWS = [*ROWS, *(name for module in MODULES for name in module.ROWS)]
 SMOKE_ROWS = [
     "get-64",
     "tls-uvloop-64",
+    "http2-64",
+    "upload-http2",
     "sync-one-core",
     "post-64",
     "gzip-16",

@@ -73,6 +73,7 @@ class Connection:
         self.pieces: list[bytes] = []
         self.deliver: Callable[[bytes], object] = self.pieces.append
         self.parser = HttpResponseParser(self)
+        self.feed: Callable[[memoryview], object] = self.parser.feed_data
         sock.setblocking(False)
         reactor.watch(sock.fileno(), self.on_readable)
 
@@ -84,7 +85,7 @@ class Connection:
     def on_readable(self) -> None:
         count = self.sock.recv_into(self.buffer)
         if count:
-            self.parser.feed_data(self.buffer[:count])
+            self.feed(self.buffer[:count])
         else:
             self.on_eof()
 
@@ -147,7 +148,7 @@ class TLSConnection(Connection):
                 count = tls.read(BUFFER_SIZE, buffer)  # type: ignore[assignment]  # given a buffer, it counts
             except ssl.SSLWantReadError:  # half a record, or a session ticket
                 return
-            self.parser.feed_data(buffer[:count])
+            self.feed(buffer[:count])
 
 
 class Client:

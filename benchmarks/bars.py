@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from benchmarks.peers import OVER_HTTP1
+
 FASTEST_PEER = ""
 
 
@@ -24,9 +26,11 @@ BARS = (
     Bar("uvloop-64", 1.5),
     Bar("tls-64", 2.5),
     Bar("tls-uvloop-64", 1.3),
+    Bar("http2-64", 2.0),
     Bar("sync-one-core", 1.4),
     Bar("post-64", 1.0, kind="more than"),
     Bar("unix-64", 1.0, kind="more than"),
     Bar("imports", 60.0, kind="at most"),
     *(Bar(row + tls, 0.95, "curl") for row in ("stream", "blob", "upload") for tls in ("", "-tls")),
+    *(Bar(f"{row}-http2", 0.9, OVER_HTTP1) for row in ("stream", "blob", "upload")),
 )

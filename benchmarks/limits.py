@@ -1,5 +1,6 @@
-"""What curl and wrk reach against the same server: the ceiling that a row is seen under."""
+"""What curl, wrk and h2load reach against the same server: the ceiling that a row is seen under."""
 
+import math
 import re
 import shutil
 import subprocess
@@ -9,6 +10,9 @@ from resource import RUSAGE_CHILDREN, getrusage
 
 from benchmarks.job import Failure, Job, Outcome, Sample
 from benchmarks.payloads import FILE_SIZE
+
+# The server's own limit for one connection, nginx's default.
+STREAMS = 128
 
 
 def run_curl(job: Job) -> Outcome:
@@ -45,7 +49,7 @@ def upload(job: Job) -> float | Failure:
 
 def curl(job: Job, *arguments: str) -> str:
     authority = ["--cacert", job.target.ca] if job.target.ca else []
-    return run("curl", "-s", "--http1.1", *authority, *arguments)
+    return run("curl", "-s", "--http2" if job.target.http2 else "--http1.1", *authority, *arguments)
 
 
 def run_wrk(job: Job) -> Outcome:
@@ -60,6 +64,19 @@ def run_wrk(job: Job) -> Outcome:
     return Sample(int(found[1]), float(found[2]), cpu)
 
 
+def run_h2load(job: Job) -> Outcome:
+    """The same by HTTP/2 with h2load, which keeps as many connections as the server's limit of streams demands."""
+    begin_cpu = cpu_seconds()
+    connections = math.ceil(job.in_flight / STREAMS)
+    shape = "-t1", f"-c{connections}", f"-m{job.in_flight // connections}", "-D", str(max(1, round(job.seconds)))
+    output = run("h2load", *shape, job.url)
+    cpu = cpu_seconds() - begin_cpu
+    found = re.search(r"finished in ([\d.]+)s.*\nrequests: .* (\d+) succeeded, 0 failed, 0 errored, 0 timeout", output)
+    if found is None or f"status codes: {found[2]} 2xx" not in output or "Application protocol: h2\n" not in output:
+        return Failure(f"h2load said:\n{output}")
+    return Sample(int(found[2]), float(found[1]), cpu)
+
+
 def run(*command: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
@@ -70,5 +87,7 @@ def cpu_seconds() -> float:
 
 
 LIMITS: dict[str, Callable[[Job], Outcome]] = {
-    name: runner for name, runner in {"curl": run_curl, "wrk": run_wrk}.items() if shutil.which(name)
+    name: runner
+    for name, runner in {"curl": run_curl, "wrk": run_wrk, "h2load": run_h2load}.items()
+    if shutil.which(name)
 }

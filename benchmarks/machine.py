@@ -11,10 +11,10 @@ from typing import Any
 
 from benchmarks.environments import SUFFIXES, MissingEnvironmentError, find_environment
 from benchmarks.origin import find_nginx
-from benchmarks.peers import CLIENTS, PRODUCT, YARDSTICK
+from benchmarks.peers import CLIENTS, OVER_HTTP1, PRODUCT, YARDSTICK
 
 # What clients are built on and their loops; it decides their speed as much as their own version does.
-PARTS = ["uvloop", "httptools", "msgspec"]
+PARTS = ["uvloop", "httptools", "ngh2", "msgspec"]
 
 ASK_VERSION = """
 import sys, json, importlib.metadata
@@ -41,10 +41,11 @@ def find_cpu() -> str:
 def find_versions() -> dict[str, str]:
     versions = {}
     for client in CLIENTS:
-        if client != YARDSTICK:
+        if client not in (YARDSTICK, OVER_HTTP1):
             versions[client] = find_foreign_version(client) if client in SUFFIXES else find_version(client)
     versions |= {part: find_version(part) for part in PARTS}
     versions["nginx"] = ask_program([find_nginx(), "-v"], r"nginx/(\S+)")
+    versions["h2load"] = ask_program(["h2load", "--version"], r"nghttp2/(\S+)")
     versions["wrk"] = ask_program(["wrk", "-v"], r"wrk \D*([\d.]+)")
     versions["curl"] = ask_program(["curl", "--version"], r"curl (\S+)")
     return versions

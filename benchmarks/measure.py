@@ -39,7 +39,7 @@ class Measurement:
         self.origin = origin
         self.row = row
         self.clients = [client for client in row.clients if client in clients or client == row.limit]
-        self.job = Job(row.task, origin.targets[row.target], row.in_flight, seconds)
+        self.seconds = seconds
         self.processes: dict[str, ClientProcess] = {}
         self.table = Table(row.name, row.title, row.unit, "more", row.baseline, samples={}, cpu={}, memory={})
 
@@ -49,9 +49,13 @@ class Measurement:
         for client in self.clients[start:] + self.clients[:start]:
             if client in self.table.failures or client in self.table.unsupported:
                 continue
+            before = self.origin.count_connections()
             match self.run_client(client):
                 case Sample() as sample:
                     self.take(client, sample)
+                    if client != self.row.limit:
+                        # One of them is that of the question.
+                        self.table.connections[client] = self.origin.count_connections() - before - 1
                 case Failure(reason=None):
                     self.table.unsupported.append(client)
                 case Failure(reason=str(reason)):
@@ -65,19 +69,21 @@ class Measurement:
             table.memory[client] = max(sample.memory, table.memory.get(client, 0))
 
     def run_client(self, client: str) -> Outcome:
-        if client == self.row.limit:
-            return LIMITS[client](self.job)
+        row = self.row
+        job = Job(row.task, self.origin.targets[row.find_target(client)], row.in_flight, self.seconds)
+        if client == row.limit:
+            return LIMITS[client](job)
         try:
             process = self.find_process(client)
         except MissingEnvironmentError as error:
             return Failure(str(error))
-        if not self.row.one_core:
-            return process.run(self.job)
+        if not row.one_core:
+            return process.run(job)
         pids = [*self.origin.pids, process.pid]
         every_core = os.sched_getaffinity(0)
         pin(pids, {max(every_core)})
         try:
-            return process.run(self.job)
+            return process.run(job)
         finally:
             pin(pids, every_core)
 

@@ -1,7 +1,11 @@
-"""The servers that clients ask: one nginx worker on loopback, plain, TLS and unix socket; and the sink of uploads.
+"""The servers that clients ask: one nginx worker on loopback, plain, TLS, HTTP/2 and unix socket; the sink of uploads.
 
 One worker, because the machines this runs on are small: the client under test and its server should not be
 fighting over the same core, and one worker is faster than any client here.
+
+The listener of HTTP/2 answers whatever else it is spoken to with a 505, which is a wrong reply, and the others know
+nothing of HTTP/2: who is measured has spoken what the row says. It serves 128 streams a connection at a time, nginx's
+own limit. What is uploaded to it nginx hands on to the sink as it comes.
 """
 
 import contextlib
@@ -16,9 +20,10 @@ import socket
 import subprocess
 import tempfile
 import time
+import urllib.request
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.payloads import FILE_SIZE, LARGE_BYTES, SMALL_BYTES
@@ -56,17 +61,36 @@ http {{
     scgi_temp_path temp;
     ssl_certificate server.pem;
     ssl_certificate_key server.key;
+    upstream sink {{ server {host}:{sink_port}; keepalive 64; }}
     server {{
         {listen}
         listen {host}:{tls_port} ssl backlog=4096;
         listen unix:{unix} backlog=4096;
-        location = /json {{ return 200 '{small}'; }}
-        location = /close {{ keepalive_timeout 0; return 200 '{small}'; }}
-        location = /upload {{ return 200 '{{"received":$content_length}}'; }}
-        location = /100kb {{ }}
-        location = /100kb-gzip {{ gzip_static always; }}
-        location = /100mb {{ default_type application/octet-stream; }}
+        include locations.conf;
+        location = /status {{ stub_status; }}
     }}
+    server {{
+        listen {host}:{http2_port} ssl http2 backlog=4096;
+        if ($server_protocol != HTTP/2.0) {{ return 505; }}
+        include locations.conf;
+    }}
+}}
+"""
+
+LOCATIONS = """
+location = /json {{ return 200 '{small}'; }}
+location = /close {{ keepalive_timeout 0; return 200 '{small}'; }}
+location = /upload {{ return 200 '{{"received":$content_length}}'; }}
+location = /100kb {{ }}
+location = /100kb-gzip {{ gzip_static always; }}
+location = /100mb {{ default_type application/octet-stream; }}
+location ~ ^/(count|digest|form|echo)$ {{
+    client_max_body_size 0;
+    client_body_buffer_size 1m;
+    proxy_pass http://sink;
+    proxy_http_version 1.1;
+    proxy_set_header Connection "";
+    proxy_request_buffering off;
 }}
 """
 
@@ -83,6 +107,8 @@ class Target:
     sink_port: int = 0
     file: str = ""
     """The path of the big file, for those who send it."""
+    http2: bool = False
+    """Whether it is to be spoken to by HTTP/2; it takes nothing else."""
 
     @property
     def scheme(self) -> str:
@@ -108,6 +134,13 @@ class Origin:
 
     targets: dict[str, Target]
     pids: list[int]
+
+    def count_connections(self) -> int:
+        """How many nginx has accepted so far."""
+        plain = self.targets["plain"]
+        with urllib.request.urlopen(f"{plain.origin}/status") as response:
+            _, _, numbers, *_ = response.read().decode().splitlines()
+        return int(numbers.split()[0])
 
 
 @contextlib.contextmanager
@@ -165,13 +198,14 @@ def run_sink(directory: Path, plain: socket.socket, tls: socket.socket) -> Itera
 
 
 def write_site(directory: Path, sink_port: int, sink_tls_port: int) -> dict[str, Target]:
-    port, tls_port = free_ports(2)
+    port, tls_port, http2_port = free_ports(3)
     unix = directory / "nginx.sock"
     write_certificates(directory)
     file = directory / "100mb"
     checksum = write_big_file(file)
     (directory / "100kb").write_bytes(LARGE_BYTES)
     (directory / "100kb-gzip.gz").write_bytes(gzip.compress(LARGE_BYTES))
+    (directory / "locations.conf").write_text(LOCATIONS.format(small=SMALL_BYTES.decode()))
     (directory / "nginx.conf").write_text(
         CONFIGURATION.format(
             # Workers of a root master become "nobody", who may not look into our directory.
@@ -180,13 +214,18 @@ def write_site(directory: Path, sink_port: int, sink_tls_port: int) -> dict[str,
             host=HOST,
             listen=" ".join(f"listen {address}:{port} backlog=4096;" for address in ADDRESSES),
             tls_port=tls_port,
+            http2_port=http2_port,
+            sink_port=sink_port,
             unix=unix,
-            small=SMALL_BYTES.decode(),
         )
     )
+    tls = Target(HOST, tls_port, checksum, str(directory / "ca.pem"), sink_port=sink_tls_port, file=str(file))
     return {
         "plain": Target(HOST, port, checksum, sink_port=sink_port, file=str(file)),
-        "tls": Target(HOST, tls_port, checksum, str(directory / "ca.pem"), sink_port=sink_tls_port, file=str(file)),
+        "tls": tls,
+        "http2": replace(tls, port=http2_port, sink_port=http2_port, http2=True),
+        # The same by HTTP/1.1, uploads by the same way too.
+        "http1": replace(tls, sink_port=tls_port),
         "unix": Target(HOST, port, checksum, unix=str(unix)),
     }
 

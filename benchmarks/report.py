@@ -18,6 +18,8 @@ def print_table(table: Table) -> None:
         columns.append("CPU µs")
     if any(result.memory is not None for result in results):
         columns.append("peak MiB")
+    if any(result.connections is not None for result in results):
+        columns.append("connections")
     if any(result.to_fastest_peer is not None for result in results):
         columns.append("× fastest peer")
     if table.baseline in table.samples:
@@ -40,6 +42,7 @@ def describe(table: Table, result: Result) -> dict[str, str]:
         "spread": f"{show(result.least)}–{show(result.most)}",
         "CPU µs": show(result.cpu),
         "peak MiB": show(result.memory),
+        "connections": "–" if result.connections is None else str(result.connections),
         "× fastest peer": show_ratio(result.to_fastest_peer),
         f"× {table.baseline}": show_ratio(result.to_baseline),
         "CPU × bare": show_ratio(result.cpu_to_bare),

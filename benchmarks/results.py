@@ -4,11 +4,11 @@ import statistics
 from dataclasses import dataclass
 
 from benchmarks.bars import BARS, FASTEST_PEER, Bar
-from benchmarks.peers import CLIENTS, COMPILED, PRODUCT, YARDSTICK
+from benchmarks.peers import CLIENTS, COMPILED, OVER_HTTP1, PRODUCT, YARDSTICK
 from benchmarks.table import Table
 
 PRODUCTS = (PRODUCT, COMPILED)
-PEERS = set(CLIENTS) - {*PRODUCTS, YARDSTICK}
+PEERS = set(CLIENTS) - {*PRODUCTS, OVER_HTTP1, YARDSTICK}
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class Result:
     to_fastest_peer: float | None
     to_baseline: float | None
     cpu_to_bare: float | None
+    connections: int | None
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ def build_results(table: Table) -> list[Result]:
             to_fastest_peer=compare(table, median, medians.get(peer or "")),
             to_baseline=compare(table, median, medians.get(table.baseline)),
             cpu_to_bare=divide(cpus.get(client), cpus.get(YARDSTICK)),
+            connections=table.connections.get(client),
         )
         for client, median in medians.items()
     ]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from benchmarks.job import Mode, Task
 from benchmarks.limits import LIMITS
 from benchmarks.payloads import FILE_SIZE
-from benchmarks.peers import ASYNC_PEERS, SYNC_PEERS
+from benchmarks.peers import ASYNC_PEERS, HTTP2_PEERS, OVER_HTTP1, SYNC_PEERS
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,12 @@ class Row:
 
     @property
     def clients(self) -> list[str]:
-        peers = list(SYNC_PEERS if self.mode == "sync" else ASYNC_PEERS)
+        peers = list(SYNC_PEERS if self.mode == "sync" else HTTP2_PEERS if self.is_http2 else ASYNC_PEERS)
         return [*peers, self.limit] if self.limit in LIMITS else peers
+
+    @property
+    def is_http2(self) -> bool:
+        return self.target == "http2"
 
     @property
     def is_transfer(self) -> bool:
@@ -41,16 +45,24 @@ class Row:
         """How many units a request is."""
         return FILE_SIZE / 1e6 if self.is_transfer else 1.0
 
+    def find_target(self, client: str) -> str:
+        return "http1" if client == OVER_HTTP1 else self.target
 
-def build_transfers(target: str, suffix: str, over: str) -> list[Row]:
+
+def build_transfers(target: str, suffix: str, over: str, baseline: str = "curl") -> list[Row]:
     def build(name: str, title: str, task: Task) -> Row:
-        return Row(name + suffix, title + over, task=task, target=target, baseline="curl", limit="curl")
+        return Row(name + suffix, title + over, task=task, target=target, baseline=baseline, limit="curl")
 
     return [
         build("stream", "100 MB download by chunks", "stream"),
         build("blob", "100 MB download as one value", "blob"),
         build("upload", "100 MB upload of a file", "upload"),
     ]
+
+
+def build_http2(name: str, how: str, in_flight: int, mode: Mode = "asyncio") -> Row:
+    title = f"{SMALL_JSON} over TLS by HTTP/2, {how}"
+    return Row(name, title, mode, target="http2", in_flight=in_flight, baseline=OVER_HTTP1, limit="h2load")
 
 
 SMALL_JSON = "GET of 102 bytes of JSON"
@@ -86,6 +98,10 @@ ROWS = {
         Row("form-8", "POST of a form with a file of 1 MB, 8 in flight, asyncio", task="form", in_flight=8),
         *build_transfers("plain", "", ", asyncio"),
         *build_transfers("tls", "-tls", " over TLS, asyncio"),
+        build_http2("http2-64", "64 in flight, asyncio", 64),
+        build_http2("http2-uvloop-64", "64 in flight, uvloop", 64, "uvloop"),
+        build_http2("http2-512", "512 in flight, asyncio", 512),
+        *build_transfers("http2", "-http2", " over TLS by HTTP/2, asyncio", OVER_HTTP1),
         Row("origins-64", f"{SMALL_JSON}, from 100 origins in turn, 64 in flight", task="origins", in_flight=64),
         Row(
             "connect-16",

@@ -27,6 +27,8 @@ class Table:
     """Peak RSS of the process in MiB, where it was measured."""
     x: str = ""
     """Growth tables: what the keys of `samples` count ("requests in flight", "origins")."""
+    connections: dict[str, int] = field(default_factory=dict)
+    """How many connections the client has opened to nginx, where they were counted; from the warm-up to the end."""
     failures: dict[str, str] = field(default_factory=dict)
     """By client, the reason."""
     unsupported: list[str] = field(default_factory=list)

@@ -20,11 +20,13 @@ from msgspec import json
 
 from atomhttp import AtomHTTP, SyncAtomHTTP
 from benchmarks.bare import AsyncClient, SyncClient, build_request
+from benchmarks.bare_http2 import Http2Client, build_fields
 from benchmarks.job import Sample
 from benchmarks.measure import pin
 from benchmarks.origin import Origin, Target, run_origin
 from benchmarks.payloads import SMALL
 from benchmarks.peers import trust
+from benchmarks.peers.atomhttp import build_options
 from benchmarks.worker import drive, drive_sync
 
 SLICE = 0.05
@@ -47,25 +49,28 @@ def open_async(target: Target, uvloop: bool, in_flight: int) -> Iterator[tuple[T
     loop_factory = importlib.import_module("uvloop").new_event_loop if uvloop else None
     with asyncio.Runner(loop_factory=loop_factory) as runner:
         product, bare = runner.run(connect(target, in_flight))
+        build = build_fields if target.http2 else build_request
+        request = build("GET", target.host, "/json")
 
         def take_product(seconds: float) -> Sample:
             call = partial(product.get, f"{target.origin}/json")
             return runner.run(drive(call, is_right_response, in_flight, seconds))
 
         def take_bare(seconds: float) -> Sample:
-            call = partial(bare.exchange, build_request("GET", target.host, "/json"))
+            call = partial(bare.exchange, request)
             return runner.run(drive(call, is_right_reply, in_flight, seconds))
 
         yield take_product, take_bare
         runner.run(disconnect(product, bare))
 
 
-async def connect(target: Target, in_flight: int) -> tuple[AtomHTTP, AsyncClient]:
-    product = AtomHTTP(verify=target.ca or True, maxConnections=max(100, in_flight))
-    return product, AsyncClient((target.host, target.port), trust(target))
+async def connect(target: Target, in_flight: int) -> tuple[AtomHTTP, Any]:
+    product = AtomHTTP(maxConnections=max(100, in_flight), **build_options(target))
+    create_bare = Http2Client if target.http2 else AsyncClient
+    return product, create_bare((target.host, target.port), trust(target))
 
 
-async def disconnect(product: AtomHTTP, bare: AsyncClient) -> None:
+async def disconnect(product: AtomHTTP, bare: Any) -> None:
     await product.close()
     bare.close()
 
@@ -114,15 +119,19 @@ def main() -> None:
         prog="versus_bare", description="CPU of atomhttp a request, against the bare engine"
     )
     parser.add_argument("--uvloop", action="store_true", help="on uvloop instead of asyncio's own loop")
-    parser.add_argument("--tls", action="store_true", help="over TLS")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--tls", action="store_true", help="over TLS")
+    how.add_argument("--http2", action="store_true", help="over TLS by HTTP/2")
     parser.add_argument(
         "--sync", action="store_true", help="the synchronous client, one at a time, on the server's core"
     )
     parser.add_argument("--in-flight", type=int, default=64, help="requests at a time (default 64)")
     parser.add_argument("--seconds", type=float, default=10.0, help="how long, both together (default 10)")
     arguments = parser.parse_args()
+    if arguments.sync and arguments.http2:
+        parser.error("the bare engine speaks HTTP/2 on an event loop only")
     with run_origin() as origin:
-        target = origin.targets["tls" if arguments.tls else "plain"]
+        target = origin.targets["http2" if arguments.http2 else "tls" if arguments.tls else "plain"]
         if arguments.sync:
             share_one_core(origin)
             pair = open_sync(target)

@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmarks.exercises import IsRight, WrongReplyError, build_exercise, build_proof, is_small
 from benchmarks.job import Failure, Job, Mode, Outcome, Sample
-from benchmarks.peers import ASYNC_PEERS, SYNC_PEERS, AsyncPeer, SyncPeer, UnsupportedError
+from benchmarks.peers import HTTP2_PEERS, SYNC_PEERS, AsyncPeer, SyncPeer, UnsupportedError
 
 # Long enough to open every connection and fill every cache before the clock starts.
 WARM_UP = 0.2
@@ -35,7 +35,7 @@ def run_job(runner: asyncio.Runner, client: str, mode: Mode, job: Job) -> Outcom
         if mode == "sync":
             sample = measure_sync(SYNC_PEERS[client](), job)
         else:
-            sample = runner.run(measure_async(ASYNC_PEERS[client](), job))
+            sample = runner.run(measure_async(HTTP2_PEERS[client](), job))
     except UnsupportedError:
         return Failure(None)
     except BaseExceptionGroup as group:

@@ -23,6 +23,8 @@ __all__ = [
     "ASYNC_PEERS",
     "CLIENTS",
     "COMPILED",
+    "HTTP2_PEERS",
+    "OVER_HTTP1",
     "PRODUCT",
     "PUBLISHED",
     "SYNC_PEERS",
@@ -38,6 +40,8 @@ YARDSTICK = "bare"
 # The same source, made into extension modules by mypyc.
 COMPILED = "atomhttp compiled"
 PUBLISHED = "atomhttp 1.2.4"
+# In the rows of HTTP/2: the product asking the same server by HTTP/1.1.
+OVER_HTTP1 = "atomhttp HTTP/1.1"
 
 ASYNC_PEERS: dict[str, type[AsyncPeer]] = {
     PRODUCT: AtomHTTPPeer,
@@ -53,6 +57,9 @@ ASYNC_PEERS: dict[str, type[AsyncPeer]] = {
     PUBLISHED: PublishedPeer,
 }
 
+# Of the rows of HTTP/2.
+HTTP2_PEERS: dict[str, type[AsyncPeer]] = {**ASYNC_PEERS, OVER_HTTP1: AtomHTTPPeer}
+
 SYNC_PEERS: dict[str, type[SyncPeer]] = {
     PRODUCT: SyncAtomHTTPPeer,
     COMPILED: SyncAtomHTTPPeer,
@@ -66,4 +73,4 @@ SYNC_PEERS: dict[str, type[SyncPeer]] = {
     "requests": RequestsPeer,
 }
 
-CLIENTS = list(dict.fromkeys([*ASYNC_PEERS, *SYNC_PEERS]))
+CLIENTS = list(dict.fromkeys([*HTTP2_PEERS, *SYNC_PEERS]))

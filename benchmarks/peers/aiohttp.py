@@ -3,7 +3,7 @@
 from typing import Any
 
 from benchmarks.origin import Target
-from benchmarks.peers.contract import AsyncPeer, Reply, Sink, trust
+from benchmarks.peers.contract import AsyncPeer, Reply, Sink, trust, without_http2
 
 
 class AiohttpPeer(AsyncPeer):
@@ -11,7 +11,7 @@ class AiohttpPeer(AsyncPeer):
         from aiohttp import BaseConnector, ClientSession, TCPConnector, UnixConnector
 
         connector: BaseConnector
-        if target.unix:
+        if without_http2(target).unix:
             connector = UnixConnector(target.unix, limit=0)
         else:
             connector = TCPConnector(limit=0, ssl=trust(target) or True)

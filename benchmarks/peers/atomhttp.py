@@ -11,6 +11,8 @@ def build_options(target: Target) -> dict[str, Any]:
     options: dict[str, Any] = {}
     if target.ca:
         options["verify"] = target.ca
+    if target.http2:
+        options["http2"] = "only"
     if target.unix:
         options["socketPath"] = target.unix
     return options

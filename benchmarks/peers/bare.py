@@ -16,12 +16,19 @@ class BarePeer(AsyncPeer):
         from benchmarks.bare import AsyncClient, Client, build_request
 
         self.json = json
-        self.build_request = build_request
+        self.build_request: Any = build_request
         self.context = trust(target)
-        self.client = AsyncClient(target.unix or (target.host, target.port), self.context)
+        self.client: Any
+        if target.http2:
+            from benchmarks.bare_http2 import Http2Client, build_fields
+
+            self.client = Http2Client((target.host, target.port), self.context)
+            self.build_request = build_fields
+        else:
+            self.client = AsyncClient(target.unix or (target.host, target.port), self.context)
         self.create_client = Client
-        self.clients: dict[str, Client] = {target.origin: self.client}
-        self.requests: dict[str, tuple[Client, bytes]] = {}
+        self.clients: dict[str, Any] = {target.origin: self.client}
+        self.requests: dict[str, tuple[Any, Any]] = {}
 
     def prepare(self, url: str) -> Any:
         """The client of the URL's origin, and the request."""

@@ -75,6 +75,12 @@ def without_unix(target: Target) -> Target:
     return target
 
 
+def without_http2(target: Target) -> Target:
+    if target.http2:
+        raise UnsupportedError
+    return target
+
+
 def read_file(path: str) -> bytes:
     """For clients that send bytes only, or send them faster than anything else."""
     return Path(path).read_bytes()

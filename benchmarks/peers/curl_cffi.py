@@ -10,6 +10,8 @@ def build_options(target: Target) -> dict[str, Any]:
     from curl_cffi import CurlOpt
 
     options: dict[str, Any] = {"verify": target.ca or True}
+    if target.http2:
+        options["http_version"] = "v2"
     if target.unix:
         options["curl_options"] = {CurlOpt.UNIX_SOCKET_PATH: target.unix}
     return options

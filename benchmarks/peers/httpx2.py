@@ -11,7 +11,13 @@ class Httpx2Peer(AsyncPeer):
         from httpx2 import AsyncClient, AsyncHTTPTransport, Limits
 
         limits = Limits(max_connections=None, max_keepalive_connections=None)
-        transport = AsyncHTTPTransport(verify=trust(target) or True, limits=limits, uds=target.unix)
+        transport = AsyncHTTPTransport(
+            verify=trust(target) or True,
+            http1=not target.http2,
+            http2=target.http2,
+            limits=limits,
+            uds=target.unix,
+        )
         # Its pool limits are the transport's, its timeouts the client's: five seconds are few where 512 wait at once.
         self.client = AsyncClient(transport=transport, timeout=30)
 

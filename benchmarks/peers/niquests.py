@@ -19,6 +19,8 @@ class NiquestsPeer(AsyncPeer):
             pool_maxsize=connections,
             verify=target.ca or True,
             revocation_configuration=None,
+            # Not `multiplexed=True`: responses are then fetched by a second call, and no more of them a second.
+            disable_http1=target.http2,
         )
         self.unix = quote(target.unix, safe="") if target.unix else ""
 

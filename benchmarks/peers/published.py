@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from benchmarks.origin import Target
-from benchmarks.peers.contract import AsyncPeer, Reply, Sink, read_file, without_unix
+from benchmarks.peers.contract import AsyncPeer, Reply, Sink, read_file, without_http2, without_unix
 
 
 class PublishedPeer(AsyncPeer):
@@ -12,7 +12,7 @@ class PublishedPeer(AsyncPeer):
 
     async def setup(self, target: Target, connections: int) -> None:
         # Its socketPath ends in a TypeError, and its 100 connections cannot be made more.
-        if without_unix(target).ca:
+        if without_unix(without_http2(target)).ca:
             # It has no option for an authority: OpenSSL's own is read when aiohttp is imported.
             os.environ["SSL_CERT_FILE"] = target.ca or ""
         from atomhttp import AtomHTTP

@@ -10,6 +10,8 @@ from benchmarks.peers.contract import AsyncPeer, Reply, Sink, SyncPeer, read_fil
 def build_client(builder: Any, target: Target) -> Any:
     if without_unix(target).ca:
         builder = builder.add_root_certificate_pem(Path(target.ca or "").read_bytes())
+    if target.http2:
+        builder = builder.http2(True)
     return builder.build()
 
 

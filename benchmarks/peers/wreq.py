@@ -13,6 +13,8 @@ def build_options(target: Target) -> dict[str, Any]:
     options: dict[str, Any] = {"gzip": True}
     if target.ca:
         options["tls_verify"] = Path(target.ca)
+    if target.http2:
+        options["http2_only"] = True
     if target.unix:
         options["proxies"] = [Proxy.unix(target.unix)]
     return options

@@ -53,6 +53,13 @@ def test_the_compiled_build_has_a_line_of_its_own_and_is_no_peer() -> None:
     assert [[verdict.reached for verdict in summary.verdicts] for summary in summaries] == [[2, 4], [6, 12]]
 
 
+def test_the_product_by_another_version_is_no_peer_either() -> None:
+    (summary,) = build_summaries(build_table(name="stream-http2", samples={**RATES, "atomhttp HTTP/1.1": [25.0]}))
+    assert summary.fastest_peer is not None
+    assert summary.fastest_peer.client == "wreq"
+    assert [(verdict.reached, verdict.met) for verdict in summary.verdicts] == [(0.8, False)]
+
+
 def test_a_bar_against_someone_who_was_not_there_is_not_judged() -> None:
     (summary,) = build_summaries(build_table(samples={"atomhttp": [20.0], "wreq": [10.0]}))
     assert [verdict.bar.against for verdict in summary.verdicts] == [""]

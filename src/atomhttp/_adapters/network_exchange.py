@@ -51,7 +51,7 @@ async def exchange(
         connection = await pool.acquire(route, call, request.fresh)
         call.enter("headers", outline.timeout.read)
     if route.http2 and connection.multiplexes:
-        head = build_field_list(request)
+        head = build_field_list(request) if request.has_body else outline.field_list or build_field_list(request)
     try:
         if request.has_body or outline.timeout.has_phases:
             await _send_content(connection, call, request, head)

@@ -77,7 +77,7 @@ def build_field_list(request: Request) -> list[Field]:
     if fields is None:
         fields = outline.field_list = _build_field_list(outline)
     if not request.has_body:
-        return [*fields, (b"content-length", b"0")] if outline.method in _WANTS_LENGTH else fields
+        return fields
     block = outline.block
     content: list[tuple[str, str]] = []
     if request.content_type is not None and block.content_type is None:
@@ -86,7 +86,7 @@ def build_field_list(request: Request) -> list[Field]:
         content.append(("content-length", str(request.content_length)))
     if block.expects_continue:
         content.append(("expect", "100-continue"))
-    return fields + encode_field_list(content)
+    return fields[: -1 if outline.method in _WANTS_LENGTH else None] + encode_field_list(content)
 
 
 def _build_field_list(outline: Outline) -> list[Field]:
@@ -95,4 +95,7 @@ def _build_field_list(outline: Outline) -> list[Field]:
     fields += encode_field_list(block.fields)
     if block.content_type is not None:
         fields += encode_field_list([("content-type", block.content_type)])
+    if outline.method in _WANTS_LENGTH:
+        # The last, so that a request that has content can leave it out.
+        fields.append((b"content-length", b"0"))
     return fields

@@ -54,6 +54,8 @@ _logger = logging.getLogger("atomhttp.connection")
 
 # What is sent before others have a turn.
 BREATH: Final = 512 * 1024
+# How often it is read before a call is given to it: what still comes then is a server's that has a lot to say.
+LOOKS: Final = 4
 
 
 class Http2Connection(Connection):
@@ -67,7 +69,6 @@ class Http2Connection(Connection):
         "_feeders",
         "_freed",
         "_heard_at",
-        "_is_dirty",
         "_known_limit",
         "_ping_interval",
         "_pinged_at",
@@ -77,6 +78,7 @@ class Http2Connection(Connection):
         "_retired",
         "_unsent",
         "engine",
+        "is_dirty",
         "sent",
         "slot",
         "streams",
@@ -102,7 +104,7 @@ class Http2Connection(Connection):
         # Bytes that the engine has given, and that the socket has taken.
         self._produced = 0
         self.sent = 0
-        self._is_dirty = False
+        self.is_dirty = False
         # What the pool has been told.
         self._known_limit = self.engine.limit
         self._retired = False
@@ -128,9 +130,10 @@ class Http2Connection(Connection):
     @property
     def room(self) -> int:
         """How many more streams it takes; never less than 0."""
-        if self._retired or self.closed or self.engine.going_away:
+        engine = self.engine
+        if self._retired or engine.going_away or self.closed:
             return 0
-        return max(0, self.engine.limit - len(self.streams))
+        return max(0, engine.limit - len(self.streams))
 
     @property
     def limit(self) -> int:
@@ -177,7 +180,11 @@ class Http2Connection(Connection):
         super().detach()
 
     def _look(self) -> None:
-        self._receive()
+        # An end may stand behind what is read: nothing is left that a poller would tell of.
+        for _ in range(LOOKS):
+            self._receive()
+            if self.closed or self._probe is None or not self._probe(0):
+                break
         if not self.closed and self.engine.going_away:
             self.close()
 
@@ -189,13 +196,13 @@ class Http2Connection(Connection):
 
     def flush_soon(self) -> None:
         """Has what is to be sent leave when everybody who runs in this turn has had a say."""
-        if not self._is_dirty and self.reactor is not None:
-            self._is_dirty = True
+        if not self.is_dirty and self.reactor is not None:
+            self.is_dirty = True
             self.reactor.flush_soon(self)
 
     def flush(self) -> None:
         """Sends what there is, as far as the socket takes it."""
-        self._is_dirty = False
+        self.is_dirty = False
         if self.closed or self.reactor is None:
             return
         more = False
@@ -337,13 +344,14 @@ class Http2Connection(Connection):
             # `kind` says what it is, in one comparison instead of isinstance's call; type checkers cannot follow.
             kind = type(event)
             if kind is Http2Head:
-                if event.content is not None:  # type: ignore[union-attr]  # see above
+                content = event.content  # type: ignore[union-attr]  # see above
+                if content is not None:
                     call.head = event  # type: ignore[assignment]  # see above
                     call.first_at = now
-                    call.content = event.content  # type: ignore[union-attr]  # see above
+                    call.content = content
                     self._finish(stream, call, now)
-                else:
-                    call.take_head(event, now)  # type: ignore[arg-type]  # see above
+                    continue
+                call.take_head(event, now)  # type: ignore[arg-type]  # see above
             elif kind is bytes:
                 stream.take_content(call, event)  # type: ignore[arg-type]  # see above
             elif kind is EndOfMessage:
@@ -356,10 +364,15 @@ class Http2Connection(Connection):
 
     def _finish(self, stream: Http2Stream, call: Call, now: float) -> None:
         """A response is complete."""
-        self._proven = True
+        self._proven = self._freed = True
         call.ended = True
         call.ended_at = now
-        self._remove(stream, call)
+        # `_remove`, written out: every response ends here.
+        stream.closed = True
+        stream.call = call.connection = None
+        self.streams.discard(stream)
+        if self._feeders:
+            self._feeders.pop(stream, None)
         if call.uploading:
             # Nobody wants the rest (RFC 9113 section 8.1).
             self.engine.reset(stream.number, NO_ERROR)
@@ -394,6 +407,12 @@ class Http2Connection(Connection):
             return
         self.flush_soon()
         self._settle(self.idle_since if self.reactor is None else self.reactor.now())
+
+    def refuse(self, stream: Http2Stream, call: Call) -> None:
+        """There was no room any more for a stream that had been promised: its request was not sent."""
+        self._remove(stream, call)
+        call.interrupt(_unprocessed("the connection is going away"))
+        self.flush_soon()
 
     def _settle(self, now: float) -> None:
         """Tells the pool what has come free."""
@@ -438,6 +457,14 @@ class Http2Connection(Connection):
         self.fail(failure)
 
     def _lost(self, error: OSError) -> None:
+        # What nghttp2 has found out and would say once it had answered.
+        now = self._heard_at
+        while self.engine.data_to_send():
+            pass
+        self._take(self.engine.events(now), now)
+        if self.engine.failure is not None:
+            self._broken()
+            return
         failed = [(call, self._describe_loss(error, stream, call)) for stream, call in self._carried()]
         try:
             self.close()
@@ -483,18 +510,15 @@ class Http2Connection(Connection):
             error.request_sent = "yes"
             problem = error
         elif failed.unprocessed:
-            problem = AtomHTTPNetworkError(
-                f"the server did not take the request ({failed.reason})",
-                "ECONNRESET",
-                request_sent="no",
-                unprocessed=True,
-            )
+            problem = _unprocessed(failed.reason)
         else:
             when = "before a response came" if call.head is None else "in the middle of the response"
             hint = ": http2=False speaks it" if failed.reason == "HTTP_1_1_REQUIRED" else ""
             problem = AtomHTTPNetworkError(
                 f"the server reset the stream {when} ({failed.reason}){hint}", "ECONNRESET", request_sent="maybe"
             )
+        # It takes part in HTTP, be it wrongly.
+        self._proven = True
         self._remove(stream, call)
         call.interrupt(problem)
 
@@ -561,6 +585,13 @@ class Http2Connection(Connection):
         self._pinged_at = now
         self.flush_soon()
         return now + interval
+
+
+def _unprocessed(reason: str) -> AtomHTTPNetworkError:
+    """The server has not done anything with the request."""
+    return AtomHTTPNetworkError(
+        f"the server did not take the request ({reason})", "ECONNRESET", request_sent="no", unprocessed=True
+    )
 
 
 class _EndedError(ConnectionResetError):

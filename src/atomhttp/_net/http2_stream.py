@@ -29,35 +29,24 @@ class Http2Stream:
         number: HTTP/2's identifier of it, 0 until the exchange has begun.
     """
 
-    __slots__ = (
-        "_connection",
-        "_ends",
-        "_held",
-        "_left",
-        "_mark",
-        "_pieces",
-        "alone",
-        "call",
-        "closed",
-        "number",
-    )
-
     multiplexes = True
+
+    # Defaults on the class and no __slots__: making one sets two attributes.
+    call: Call | None = None
+    closed = False
+    number = 0
+    # Content that the engine has not been given yet, and whether that is all.
+    _pieces: deque[memoryview] | None = None
+    _ends = False
+    # How much the connection had given out when the last of it left the engine; -1: it has not.
+    _mark = 0
+    _left = 0
+    # Content that the consumer has, or will get, and that has not been acknowledged.
+    _held = 0
 
     def __init__(self, connection: Http2Connection, alone: bool) -> None:
         self._connection = connection
         self.alone = alone
-        self.call: Call | None = None
-        self.closed = False
-        self.number = 0
-        # Content that the engine has not been given yet, and whether that is all.
-        self._pieces: deque[memoryview] | None = None
-        self._ends = False
-        # How much the connection had given out when the last of it left the engine; -1: it has not.
-        self._mark = 0
-        self._left = 0
-        # Content that the consumer has, or will get, and that has not been acknowledged.
-        self._held = 0
 
     def __repr__(self) -> str:
         return f"<Http2Stream {self.number} of {self._connection!r}>"
@@ -84,15 +73,18 @@ class Http2Stream:
 
     def start(self, call: Call, method: str, head: list[Field], content: list[bytes] | None = None) -> None:
         """Begins the exchange; see `Carrier`."""
-        pieces = None if content is None else deque(memoryview(piece) for piece in content if piece)
-        self._begin(call, head, not pieces if content is not None else not call.uploading)
-        if pieces:
+        if content is None:
+            self._begin(call, head, not call.uploading)
+            return
+        pieces = deque(memoryview(piece) for piece in content if piece)
+        self._begin(call, head, not pieces)
+        if pieces and not self.closed:
             self._ends = True
             self._queue(pieces)
 
     def start_whole(self, call: Call, method: str, head: list[Field], content: bytes) -> None:
         self._begin(call, head, not content)
-        if content:
+        if content and not self.closed:
             self._connection.engine.send_content(self.number, content, end_stream=True)
 
     def _begin(self, call: Call, head: list[Field], is_all: bool) -> None:
@@ -101,7 +93,11 @@ class Http2Stream:
         call.connection = self
         connection.served += 1
         self.number = connection.engine.send_request(self, head, is_all)
-        connection.flush_soon()
+        if not self.number:
+            connection.refuse(self, call)
+            return
+        if not connection.is_dirty:
+            connection.flush_soon()
 
     def write_piece(self, piece: bytes | memoryview, sized: bool) -> None:
         self._queue(deque((memoryview(piece),)))
