@@ -445,18 +445,19 @@ class Http2Connection(Connection):
 
     def _ended(self) -> None:
         """The peer has closed its side."""
-        self._lost(self._reset_by or _closed_by_peer())
+        self._lost(self._reset_by or _closed_by_peer(), is_end=self._reset_by is None)
 
     def _broken(self) -> None:
         """The engine has closed: the peer broke HTTP/2, or it said goodbye and meant it."""
         failure = self.engine.failure
         if failure is None:
-            self._lost(_closed_by_peer())
+            self._lost(_closed_by_peer(), is_end=True)
             return
         failure.request_sent = "yes"
         self.fail(failure)
 
-    def _lost(self, error: OSError) -> None:
+    def _lost(self, error: OSError, is_end: bool = False) -> None:
+        """It has failed; `is_end`: the peer has closed it, and the network is not to blame."""
         # What nghttp2 has found out and would say once it had answered.
         now = self._heard_at
         while self.engine.data_to_send():
@@ -465,7 +466,7 @@ class Http2Connection(Connection):
         if self.engine.failure is not None:
             self._broken()
             return
-        failed = [(call, self._describe_loss(error, stream, call)) for stream, call in self._carried()]
+        failed = [(call, self._describe_loss(error, is_end, stream, call)) for stream, call in self._carried()]
         try:
             self.close()
         finally:
@@ -476,14 +477,14 @@ class Http2Connection(Connection):
         # Another thread may be promising a stream: not while iterating over the set itself.
         return [(stream, stream.call) for stream in list(self.streams) if stream.call is not None]
 
-    def _describe_loss(self, error: OSError, stream: Http2Stream, call: Call) -> AtomHTTPNetworkError:
+    def _describe_loss(self, error: OSError, is_end: bool, stream: Http2Stream, call: Call) -> AtomHTTPNetworkError:
         begun = self.engine.has_begun(stream.number)
         when = "in the middle of the response" if begun else "before a response came"
         farewell = f" (the server said: {self.engine.farewell})" if self.engine.farewell else ""
         problem: AtomHTTPNetworkError
         if isinstance(error, ssl.SSLError):
             problem = AtomHTTPTLSError(f"TLS failed {when}: {explain(error)}{farewell}", request_sent="maybe")
-        elif call.head is not None and isinstance(error, _EndedError):
+        elif call.head is not None and is_end:
             # As HTTP/1.1 has it: a response that was cut off.
             return AtomHTTPProtocolError(f"the connection ended inside a response{farewell}", request_sent="yes")
         else:
@@ -594,12 +595,8 @@ def _unprocessed(reason: str) -> AtomHTTPNetworkError:
     )
 
 
-class _EndedError(ConnectionResetError):
-    """The peer has closed the connection, without a fault of the network."""
-
-
-def _closed_by_peer() -> _EndedError:
-    return _EndedError(errno.ECONNRESET, "closed by the peer")
+def _closed_by_peer() -> ConnectionResetError:
+    return ConnectionResetError(errno.ECONNRESET, "closed by the peer")
 
 
 class SharedHttp2Connection(Http2Connection):
