@@ -36,6 +36,14 @@ def test_urls_of_this_machine_need_no_scheme(origin: Origin, spelling: str) -> N
     assert sent(origin, "get", spelling.format(origin.port)).path == "/echo"
 
 
+def test_the_version(origin: Origin, tls_origin: Origin, certificates: Certificates) -> None:
+    for flags, version in (((), "HTTP/1.1"), (("--http2",), "HTTP/1.1"), (("--http2-prior-knowledge",), "HTTP/2")):
+        assert sent(origin, "get", f"{origin.url}/echo", *flags).version == version
+    for flags, version in (((), "HTTP/1.1"), (("--http2",), "HTTP/2"), (("--http2-prior-knowledge",), "HTTP/2")):
+        words = ("get", f"{tls_origin.url}/echo", "--cacert", certificates.ca, *flags)
+        assert sent(tls_origin, *words).version == version
+
+
 def test_header_fields(origin: Origin) -> None:
     request = sent(
         origin, "get", f"{origin.url}/echo",

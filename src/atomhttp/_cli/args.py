@@ -18,7 +18,7 @@ import click
 
 from atomhttp._cli import inputs
 from atomhttp._cli.exit_codes import MEANINGS, ExitCode, UsageError
-from atomhttp._cli.jobs import Call, Display, Download, Job, Upload
+from atomhttp._cli.jobs import Call, Display, Download, Http2, Job, Upload
 from atomhttp._cli.terminal import write_text
 from atomhttp._model.timeout import Timeout
 from atomhttp._version import __version__
@@ -233,6 +233,8 @@ _connection = _section(
     _option("--cacert", **_FILE, help="Trust these authorities (PEM, or a directory) instead of the system's."),
     _option("--cert", **_FILE, help="Show this certificate (PEM)."),
     _option("--key", **_FILE, help="The key of --cert, if it is not in the same file."),
+    _option("--http2", is_flag=True, help="Speak HTTP/2 where a server on TLS does."),
+    _option("--http2-prior-knowledge", is_flag=True, help="Speak nothing but HTTP/2, in clear too."),
     _option("--max-redirects", type=click.IntRange(0), metavar="N", help="Follow so many redirects (5); 0: none."),
     _option("--retry", type=click.IntRange(0), metavar="N", help="Try again so often what failed for a moment (0)."),
 )
@@ -415,6 +417,7 @@ def _build_call(given: dict[str, Any]) -> Job:
         options=options | content,
         output=_output(given),
         fail=given["fail"],
+        http2=_version(given),
         display=_build_display(given, raw=given["raw"]),
     )
 
@@ -439,6 +442,7 @@ def _build_download(given: dict[str, Any]) -> Job:
         overwrite=given["overwrite"],
         jobs=given["jobs"],
         checksum=f"sha256:{checksum.strip()}" if checksum is not None else None,
+        http2=_version(given),
         display=_build_display(given),
     )
 
@@ -476,6 +480,7 @@ def _build_upload(given: dict[str, Any]) -> Job:
         options=options,
         output=_output(given),
         fail=given["fail"],
+        http2=_version(given),
         display=_build_display(given, raw=given["raw"]),
     )
 
@@ -494,6 +499,11 @@ def _common_options(given: dict[str, Any]) -> dict[str, Any]:
     if auth is not None:
         options["auth"] = auth
     return options
+
+
+def _version(given: dict[str, Any]) -> Http2:
+    """The client's option `http2`."""
+    return "only" if given["http2_prior_knowledge"] else bool(given["http2"])
 
 
 def _url(text: str, given: dict[str, Any]) -> str:

@@ -25,7 +25,7 @@ def run_call(call: Call) -> ExitCode:
         AtomHTTPError: whatever went wrong; also a status of 400 or more, once it has been shown, if that is a failure.
         OSError: the content cannot be written.
     """
-    with SyncAtomHTTP() as client:
+    with SyncAtomHTTP(http2=call.http2) as client:
         return show_answer(lambda: client.request(call.method, call.url, response_type="stream", **call.options), call)
 
 

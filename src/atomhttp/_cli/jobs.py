@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 ColorChoice: TypeAlias = Literal["auto", "always", "never"]
+# The option of a client.
+Http2: TypeAlias = bool | Literal["only"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class Call:
         options: the client's, for this call.
         output: the file to write the content to; None: standard output.
         fail: whether an answer of 400 or more is a failure.
+        http2: the client's option of that name.
     """
 
     method: str
@@ -43,6 +46,7 @@ class Call:
     options: dict[str, Any]
     output: str | None
     fail: bool
+    http2: Http2
     display: Display
 
 
@@ -64,6 +68,7 @@ class Download:
     overwrite: bool
     jobs: int
     checksum: str | None
+    http2: Http2
     display: Display
 
 
@@ -83,6 +88,7 @@ class Upload:
     options: dict[str, Any]
     output: str | None
     fail: bool
+    http2: Http2
     display: Display
 
 

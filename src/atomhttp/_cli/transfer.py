@@ -37,7 +37,7 @@ def run_transfer(job: Download | Upload) -> ExitCode:
 
 
 def _upload(job: Upload) -> ExitCode:
-    with SyncAtomHTTP() as client:
+    with SyncAtomHTTP(http2=job.http2) as client:
         return show_answer(
             lambda: client.upload(
                 job.url,
@@ -86,7 +86,7 @@ class _Item:
 def _download_all(job: Download) -> ExitCode:
     items = _plan(job)
     controller = AbortController()
-    with SyncAtomHTTP() as client:
+    with SyncAtomHTTP(http2=job.http2) as client:
 
         def download(item: _Item) -> None:
             _download(client, job, item, controller.signal)

@@ -236,9 +236,14 @@ class _Renderer:
                 self._command.add("--key", rest[0])
             if len(rest) > 1:
                 self._command.add("--pass", self._shown(rest[1]))
+        self._add_version(route.http2)
+
+    def _add_version(self, http2: bool | str) -> None:
         if self._outline.target.scheme == "https":
-            # Over TLS curl would speak HTTP/2 with whoever knows it.
-            self._command.add("--http1.1")
+            # Left alone, curl would speak HTTP/2 over TLS with whoever knows it.
+            self._command.add("--http2" if http2 else "--http1.1")
+        elif http2 == "only":
+            self._command.add("--http2-prior-knowledge")
 
     # How long, how far
 

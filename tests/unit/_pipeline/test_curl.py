@@ -259,6 +259,22 @@ def test_a_unix_socket(tmp_path: Path) -> None:
 
 
 @needs_curl
+@pytest.mark.parametrize(("http2", "version"), [(False, "HTTP/1.1"), (True, "HTTP/1.1"), ("only", "HTTP/2")])
+def test_the_version_in_clear(origin: Origin, http2: bool | str, version: str) -> None:
+    command = compare(origin, {"url": f"{origin.url}/echo", "headers": {"X-One": "1"}}, http2=http2)
+    assert {request.version for request in origin.requests} == {version}
+    assert ("--http2-prior-knowledge" in command) == (http2 == "only")
+
+
+@needs_curl
+@pytest.mark.parametrize("http2", [True, "only"])
+def test_the_version_over_tls(tls_origin: Origin, certificates: Certificates, http2: bool | str) -> None:
+    command = compare(tls_origin, {"url": f"{tls_origin.url}/echo", "verify": certificates.ca}, http2=http2)
+    assert {request.version for request in tls_origin.requests} == {"HTTP/2"}
+    assert "--http2" in command.split()
+
+
+@needs_curl
 def test_tls(tls_origin: Origin, certificates: Certificates) -> None:
     command = compare(tls_origin, {"url": f"{tls_origin.url}/echo", "verify": certificates.ca})
     assert {request.version for request in tls_origin.requests} == {"HTTP/1.1"}
