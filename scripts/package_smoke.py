@@ -20,7 +20,14 @@ from pathlib import Path
 import atomhttp
 
 # What an extra brings: the module, and the content coding that a request offers then.
-MODULES = {"br": "brotli", "zstd": "backports.zstd", "socks": "socksio", "speed": "uvloop", "cli": "click"}
+MODULES = {
+    "br": "brotli",
+    "zstd": "backports.zstd",
+    "http2": "ngh2",
+    "socks": "socksio",
+    "speed": "uvloop",
+    "cli": "click",
+}
 CODINGS = {"br": "br", "zstd": "zstd"}
 
 

@@ -33,7 +33,8 @@ def test_a_module_imports_alone(module: str) -> None:
 
 # Extras, and what only its own users should pay for. What multidict and msgspec import is not ours to leave out.
 UNWANTED = {
-    *("uvloop", "brotli", "backports.zstd", "socksio", "pydantic", "attrs", "trio", "rich", "pytest", "atomhttp._bars"),
+    *("uvloop", "brotli", "backports.zstd", "ngh2", "socksio", "pydantic", "attrs", "trio", "rich", "pytest"),
+    *("atomhttp._bars", "atomhttp._net.http2", "atomhttp._wire.http2"),
     *(
         "publicsuffixlist",
         "pickle",
