@@ -194,6 +194,7 @@ class AtomHTTPNetworkError(AtomHTTPError, ConnectionError):
         request_sent: "no" when no byte of the request left, "yes" when all of it did, else "maybe".
         reused: whether it happened on a kept-alive connection before a byte of the response came.
         unprocessed: the peer has said that it did nothing with the request (HTTP/2: REFUSED_STREAM, GOAWAY).
+        elsewhere: it was the connection that took no more (GOAWAY); another one may well take it.
     """
 
     codes: ClassVar[tuple[str, ...]] = (
@@ -222,12 +223,14 @@ class AtomHTTPNetworkError(AtomHTTPError, ConnectionError):
         request_sent: str = "no",
         reused: bool = False,
         unprocessed: bool = False,
+        elsewhere: bool = False,
         **context: Any,
     ) -> None:
         super().__init__(message, code, **context)
         self.request_sent = request_sent
         self.reused = reused
         self.unprocessed = unprocessed
+        self.elsewhere = elsewhere
 
 
 class AtomHTTPTLSError(AtomHTTPNetworkError):

@@ -39,6 +39,10 @@ def test_urls_of_this_machine_need_no_scheme(origin: Origin, spelling: str) -> N
 def test_the_version(origin: Origin, tls_origin: Origin, certificates: Certificates) -> None:
     for flags, version in (((), "HTTP/1.1"), (("--http2",), "HTTP/1.1"), (("--http2-prior-knowledge",), "HTTP/2")):
         assert sent(origin, "get", f"{origin.url}/echo", *flags).version == version
+    said = run("get", f"{origin.url}/echo", "--http2-prior-knowledge", "-v").err
+    assert "> GET /echo HTTP/2" in said
+    assert f"> Host: 127.0.0.1:{origin.port}" in said
+    assert "< HTTP/2 200" in said
     for flags, version in (((), "HTTP/1.1"), (("--http2",), "HTTP/2"), (("--http2-prior-knowledge",), "HTTP/2")):
         words = ("get", f"{tls_origin.url}/echo", "--cacert", certificates.ca, *flags)
         assert sent(tls_origin, *words).version == version

@@ -8,7 +8,7 @@ The flavour "mock" is asyncio with a MockAdapter in the network's place, which a
 process. Policies are in no adapter, so they hold there as well: that is what it shows.
 
 The flavours "h2" and "h2-sync" are "asyncio" and "sync" with `http2="only"`. An origin that is spoken to in HTTP/1.1
-fails their tests, so none of them can be about that unnoticed.
+fails their tests, so none of them can be about that unnoticed. Before each `Peer` stands a gateway from HTTP/2.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from typing import Any
 
 from atomhttp import AtomHTTP, SyncAtomHTTP
+from atomhttp._net.drivers import aio
 from contract.mocked import mock_of_origins
 from support.async_tests import loop_factory, run_test
+from support.http2_gateway import Http2Gateway
 from support.origin import Origin
 
 FLAVOURS = ("asyncio", "uvloop", "sync", "mock", "h2", "h2-sync")
@@ -94,6 +96,7 @@ class Api:
         with contextlib.ExitStack() as stack:
             if self.is_http2:
                 stack.enter_context(Origin.require_http2())
+                stack.enter_context(Http2Gateway.before_every_peer(*(() if self.is_sync else (_flush,))))
             elif self.flavour == "mock":
                 stack.enter_context(mock_of_origins().intercept())
             if self.is_sync:
@@ -107,6 +110,10 @@ class Api:
         finally:
             while self._clients:
                 await self._clients.pop().close()
+
+
+def _flush() -> None:
+    aio.current().reactor.flush()
 
 
 def run_by_hand(coroutine: Coroutine[Any, Any, Any]) -> Any:

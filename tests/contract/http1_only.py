@@ -1,12 +1,8 @@
-"""What is not run by HTTP/2, because it is about HTTP/1.1 itself, or about connections that serve one call at a time.
-
-A test that brings a `Peer` is found by that name: its script is bytes of HTTP/1.1.
-"""
+"""What is not run by HTTP/2: it is about HTTP/1.1 itself, or about connections that serve one call at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import CodeType
 from typing import Any, Final
 
 # As many parameter sets of a test are run by HTTP/2: the other flavours go through all of them, and what can be lost
@@ -19,6 +15,7 @@ CHOSEN_SETS: Final[dict[tuple[str, str], tuple[str, ...]]] = {
         *("http-https", "https-https"),
         *("socks5-http", "socks5-https", "socks5h-http", "socks5h-https"),
     ),
+    ("test_retry", "test_after_a_byte_of_response_nothing_is_resent"): ("HTTP/1.1 103 Early Hints\\r\\n\\r\\n",),
 }
 # Fixtures that stand for servers of HTTP/1.1.
 HTTP1_FIXTURES: Final = ("nginx",)
@@ -30,14 +27,7 @@ def reason_to_leave_out(module: str, test: Callable[..., Any], fixtures: Any) ->
         return LEFT_OUT_FILES[module]
     if any(name in fixtures for name in HTTP1_FIXTURES):
         return "this nginx listens for HTTP/1.1"
-    if _names(test.__code__, "Peer"):
-        return "its peer's script is bytes of HTTP/1.1"
     return next((reason for reason, files in LEFT_OUT.items() if test.__name__ in files.get(module, ())), None)
-
-
-def _names(code: CodeType, name: str) -> bool:
-    inner = (each for each in code.co_consts if isinstance(each, CodeType))
-    return name in code.co_names or any(_names(each, name) for each in inner)
 
 
 LEFT_OUT_FILES: Final = {
@@ -66,7 +56,7 @@ LEFT_OUT: Final[dict[str, dict[str, tuple[str, ...]]]] = {
             "test_keep_alive_false_sends_connection_close_and_reuses_nothing",
         ),
     },
-    "is about HTTP/1.0, or names the version": {
+    "is about HTTP/1.0, or names the version, or a reason phrase of its own": {
         "test_download": ("test_content_that_ends_with_the_connection",),
         "test_part_two": ("test_a_response_has_axioss_fields_and_more",),
         "test_progress": ("test_content_that_ends_with_the_connection_has_no_total",),
@@ -75,6 +65,7 @@ LEFT_OUT: Final[dict[str, dict[str, tuple[str, ...]]]] = {
         "test_response": (
             "test_a_response_says_everything",
             "test_http_1_0_is_named",
+            "test_status_text_is_what_was_received_or_the_standard_one",
         ),
     },
     "counts connections that serve one call at a time, or close with it": {
@@ -85,13 +76,17 @@ LEFT_OUT: Final[dict[str, dict[str, tuple[str, ...]]]] = {
         "test_bodies": ("test_a_byte_more_or_less_than_the_content_length_aborts",),
         "test_cancellation": (
             "test_a_timeout_signal_ends_a_call",
+            "test_a_stream_that_is_not_being_read_ends_with_the_next_read",
+            "test_a_timeout_ends_the_reading_of_a_stream",
             "test_all_ends_with_the_first_call_that_is_aborted",
+            "test_every_way_to_read_a_stream_is_ended",
             "test_one_signal_ends_many_calls",
             "test_one_timeout_ends_all_that_wait",
             "test_only_the_calls_of_the_signal_are_ended",
         ),
         "test_pool_stats": (
             "test_a_wait_that_ends_early_leaves_the_queue",
+            "test_an_open_stream_is_not_idle",
             "test_calls_at_once",
             "test_calls_that_fail_are_not_reuse",
             "test_one_origin_does_not_starve_another",
@@ -99,16 +94,19 @@ LEFT_OUT: Final[dict[str, dict[str, tuple[str, ...]]]] = {
             "test_waiting_is_counted",
         ),
         "test_retry": ("test_a_long_refused_stream_is_closed",),
+        "test_timeouts": ("test_a_pool_wait_that_times_out_says_what_is_busy",),
     },
     "is about what a proxy forwards: by HTTP/2 it is asked for a tunnel, whatever the scheme": {
         "test_proxies": (
             "test_a_cgi_programs_http_proxy_is_the_attackers",
             "test_a_config_that_has_travelled_finds_its_proxy",
+            "test_a_connection_that_died_in_the_pool_is_replaced",
             "test_a_forwarded_answer_is_tried_again_as_any_other",
             "test_a_proxy_is_given_in_many_ways",
             "test_a_proxys_redirect_of_a_forwarded_request_is_an_ordinary_one",
             "test_a_redirect_from_a_unix_socket_goes_through_the_proxy",
             "test_a_redirect_keeps_the_proxy_and_what_it_is_told",
+            "test_a_response_behind_the_last_one_poisons_nothing",
             "test_an_exchange_with_the_origin_keeps_what_the_proxy_is_told",
             "test_an_interceptor_may_choose_the_proxy",
             "test_no_character_gets_out_of_its_place",
@@ -121,12 +119,20 @@ LEFT_OUT: Final[dict[str, dict[str, tuple[str, ...]]]] = {
             "test_what_a_proxy_answers_for_plain_http_is_a_response",
         ),
     },
-    "its peer is made elsewhere, of bytes of HTTP/1.1": {
-        "test_resolution": (
-            "test_a_local_ipv6_address",
-            "test_a_local_port_may_be_given_and_used_again",
-            "test_connections_come_from_the_local_address",
-            "test_only_addresses_of_its_family_are_tried",
+    "looks at the client's port, which the gateway does not pass on": {
+        "test_resolution": ("test_a_local_port_may_be_given_and_used_again",),
+    },
+    "is about the pieces that the chunked coding cuts content into": {
+        "test_limits": ("test_a_stream_fails_where_it_crosses_and_not_before",),
+    },
+    "its peer is spoken to before any HTTP is, in TLS, or is a proxy that is asked for a tunnel, in HTTP/1.1": {
+        "test_proxies": (
+            "test_a_reset_during_connect",
+            "test_a_tunnel_that_ends_before_tls_is_no_clear_text",
+        ),
+        "test_retry": (
+            "test_a_handshake_that_was_cut_off_is_retried_with_any_method",
+            "test_tls_that_breaks_after_the_request_is_no_reason_to_send_a_post_twice",
         ),
     },
     "counts fields that are pieces of a cookie, which an origin of HTTP/2 joins": {

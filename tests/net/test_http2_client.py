@@ -62,7 +62,7 @@ def test_a_wrong_value(value: object) -> None:
         AtomHTTP(http2=value)  # type: ignore[arg-type]  # that is the test
 
 
-@pytest.mark.parametrize("value", [0, -1, "1", True])
+@pytest.mark.parametrize("value", [0, -1, "1", True, float("inf")])
 def test_a_wrong_interval(value: object) -> None:
     with pytest.raises(AtomHTTPOptionError, match="pingInterval"):
         AtomHTTP(pingInterval=value)  # type: ignore[arg-type]  # that is the test
@@ -77,6 +77,13 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPat
             AtomHTTP(http2=value)
         assert error.value.code == "ERR_NOT_SUPPORT"
     assert AtomHTTP(http2=False).defaults.http2 is False
+
+
+async def test_an_idle_connection_may_be_kept_for_ever(origin: Origin) -> None:
+    for http2 in (False, "only"):
+        async with AtomHTTP(http2=http2, keepAliveTimeout=float("inf"), timeout=5) as client:
+            assert (await client.get(f"{origin.url}/echo")).status == 200
+            assert client.pool_stats().idle == 1
 
 
 async def test_what_was_made_in_http1_is_not_taken_for_http2(tls_origin: Origin, certificates: Certificates) -> None:

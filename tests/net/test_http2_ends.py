@@ -19,6 +19,7 @@ from atomhttp import (
     AtomHTTPTimeoutError,
     SyncAtomHTTP,
 )
+from atomhttp._pipeline.resend import MAX_FAREWELLS
 from contract.flavours import wait
 from support.clock import VirtualClockLoop
 from support.http2_peer import (
@@ -341,12 +342,33 @@ async def test_a_farewell_with_an_error_is_told(kind: str) -> None:
 
 @both
 async def test_farewells_without_end(kind: str) -> None:
-    """A server that refuses everything by GOAWAY: the request is sent again once, and that is all."""
+    """A server that answers everything by GOAWAY: a request goes from one connection to the next, but not for ever."""
     with Http2Peer([greet(), expect_request(), send_as_answer(goaway(0)), read_on()], repeat=True) as peer:
         async with opened(kind) as client:
             with pytest.raises(AtomHTTPNetworkError):
                 await wait(client.get(peer.url))
-        assert peer.connections == 2
+        assert peer.connections == MAX_FAREWELLS + 1
+
+
+@both
+async def test_a_request_that_several_connections_have_no_time_for(kind: str) -> None:
+    first = [greet(), expect_request(), send_as_answer(goaway(0)), read_on()]
+    with Http2Peer([first, first, first, [greet(), serve()]]) as peer:
+        async with opened(kind) as client:
+            assert (await wait(client.post(f"{peer.url}/a", b"x"))).data == "POST /a"
+        assert peer.connections == 4
+
+
+async def test_a_response_that_was_given_up_has_been_one() -> None:
+    """So the connection counts as used, and a harmless request that it does not answer any more is sent again."""
+    begun = respond(200, (), b"one", end=False)
+    first = [greet(), expect_request(), begun, expect_rst(), expect_request(), end(), read_on()]
+    with Http2Peer([first, [greet(), serve()]]) as peer:
+        async with opened() as client:
+            response = await client.get(f"{peer.url}/a", response_type="stream")
+            await response.data.read(3)
+            await response.data.aclose()
+            assert (await client.get(f"{peer.url}/b")).data == "GET /b"
 
 
 # Settings in between

@@ -465,6 +465,15 @@ async def test_nginx_takes_fifty_requests_a_connection(
         await asyncio.gather(*(ask() for _ in range(20)))
 
 
+async def test_nginx_takes_fifty_requests_a_connection_of_three_hundred_at_once(
+    nginx2: Http2Server, certificates: Certificates
+) -> None:
+    """They move together, and meet connections that are as old."""
+    async with AtomHTTP(**options_for(nginx2, certificates, "brief")) as client:
+        answers = await asyncio.gather(*(client.post("/count", TEN_KB[:size]) for size in range(300)))
+        assert [answer.data for answer in answers] == list(range(300))
+
+
 def test_nginx_takes_fifty_requests_a_connection_of_threads(nginx2: Http2Server, certificates: Certificates) -> None:
     def ask(_: int) -> None:
         for number in range(125):

@@ -4,103 +4,16 @@ from __future__ import annotations
 
 import json
 import socket
-import ssl
 import threading
-from collections.abc import Callable
-from types import TracebackType
-from typing import Self
 
-import ngh2
 import pytest
 
 from support.certificates import Certificates
+from support.http2_client import Client
 from support.origin import Answer, Origin, Received, pattern
 from support.server import PATIENCE
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-
-
-class Exchange:
-    """What came of one request."""
-
-    def __init__(self) -> None:
-        self.interim: list[str] = []
-        self.fields: dict[str, str] = {}
-        self.body = b""
-        self.ended: int | None = None
-        """How, by HTTP/2's error codes."""
-
-
-class Client:
-    """A connection of nghttp2's, told by the test when to look what came."""
-
-    def __init__(
-        self, origin: Origin, context: ssl.SSLContext | None = None, *, auto_window_update: bool = True
-    ) -> None:
-        self.origin = origin
-        self.scheme = "http" if context is None else "https"
-        self.socket = socket.create_connection((origin.host, origin.port), PATIENCE)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if context is not None:
-            self.socket = context.wrap_socket(self.socket, server_hostname="localhost")
-        self.engine = ngh2.Connection(ngh2.Role.CLIENT, ngh2.Configuration(auto_window_update=auto_window_update))
-        self.engine.initiate_connection({})
-        self.exchanges: dict[int, Exchange] = {}
-        self.last_stream: int | None = None
-        """What GOAWAY said."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, end: TracebackType | None
-    ) -> None:
-        self.socket.close()
-
-    def ask(self, path: str, body: bytes | None = None, method: str = "GET", *fields: tuple[str, str]) -> Exchange:
-        """Send a request whole."""
-        authority = f"{self.origin.host}:{self.origin.port}"
-        pseudo = [(":method", method), (":scheme", self.scheme), (":authority", authority), (":path", path)]
-        encoded = [(name.encode(), value.encode()) for name, value in (*pseudo, *fields)]
-        number = self.engine.send_request(encoded, end_stream=body is None)
-        if body is not None:
-            self.engine.send_data(number, body, end_stream=True)
-        self.send()
-        exchange = self.exchanges[number] = Exchange()
-        return exchange
-
-    def send(self) -> None:
-        while data := self.engine.data_to_send():
-            self.socket.sendall(data)
-
-    def look_until(self, condition: Callable[[], object]) -> None:
-        while not condition():
-            data = self.socket.recv(65_536)
-            assert data, "the origin closed"
-            self.engine.receive_data(data)
-            for event in self.engine.events():
-                self._take(event)
-            self.send()
-
-    def finish(self, *exchanges: Exchange) -> None:
-        self.look_until(lambda: all(each.ended is not None for each in exchanges))
-
-    def _take(self, event: ngh2.Event) -> None:
-        match event:
-            case ngh2.InformationalResponseReceived():
-                self.exchanges[event.stream_id].interim.append(_fields(event.headers)[":status"])
-            case ngh2.ResponseReceived():
-                self.exchanges[event.stream_id].fields = _fields(event.headers)
-            case ngh2.DataReceived():
-                self.exchanges[event.stream_id].body += event.data
-            case ngh2.StreamClosed():
-                self.exchanges[event.stream_id].ended = event.error_code
-            case ngh2.GoAwayReceived():
-                self.last_stream = event.last_stream_id
-
-
-def _fields(headers: tuple[ngh2.Header, ...]) -> dict[str, str]:
-    return {bytes(name).decode(): bytes(value).decode() for name, value, *_ in headers}
 
 
 def test_echo_tells_and_records_everything(origin: Origin) -> None:

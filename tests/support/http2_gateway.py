@@ -2,7 +2,8 @@
 
 Each stream is asked for on a connection of HTTP/1.1 to the peer that no other stream uses at that time. So a script is
 what it always is, one after the other in the order of connections, kept for the next request if the script keeps it.
-The first one is made with the client's connection, as if it were the same. Between the two sides `h2` and `h11` stand,
+The first one is made with the client's connection, and all come from the client's address, though not from its port.
+Between the two sides `h2` and `h11` stand,
 which share nothing with the client under test. What `h2` refuses fails the test, and so does what no request has asked
 for.
 
@@ -16,7 +17,7 @@ client (beyond the protocol's first window and the kernel's buffers), and an end
   has arrived, if no other stream is on it: it is lost as the script's was. Otherwise, since the other scripts go on,
   RST_STREAM(INTERNAL_ERROR).
 * An end after the response and before the request is complete: RST_STREAM(NO_ERROR).
-* What is not HTTP/1.1: a header block without `:status`, which is not HTTP either.
+* What is not HTTP/1.1: a header block that is not HTTP/2's either. The client has to give the stream up.
 * RST_STREAM by the client: the end of the script's connection; the client's own end or reset: that of all of them.
 """
 
@@ -37,7 +38,7 @@ from h2 import events
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.errors import ErrorCodes
-from hyperframe.frame import GoAwayFrame
+from hyperframe.frame import Frame, GoAwayFrame, HeadersFrame
 
 from support.http2_origin import AHEAD, WOULD_BLOCK, read_request
 from support.peer import Peer, reset_connection
@@ -46,8 +47,8 @@ from support.server import PATIENCE, LocalServer, send_close_notify
 # Fields of the script's that are about its connection, which the client does not see.
 _HOP_BY_HOP = (b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade")
 
-# In its place, what is not HTTP/1.1.
-_NO_HTTP = [(b":not", b"HTTP")]
+# What no field of HTTP/2 may be called, as a literal that leaves the table of fields alone.
+_GARBLED = b"\x00\x04:not\x04HTTP"
 
 
 class End(enum.Enum):
@@ -56,6 +57,7 @@ class End(enum.Enum):
     COMPLETE = enum.auto()
     CLOSED = enum.auto()
     RESET = enum.auto()
+    GARBLED = enum.auto()
     BY_CLIENT = enum.auto()
 
 
@@ -232,8 +234,7 @@ class Http2Relay:
             head.headers.append(("Transfer-Encoding", "chunked"))
         self._newest = event.stream_id
         stream = self._streams[event.stream_id] = Stream(event.stream_id)
-        idle = (each for each in self._upstreams if each.engine.our_state is h11.IDLE)
-        upstream = next(idle, None) or self._dial()
+        upstream = next((each for each in self._upstreams if _is_idle(each)), None) or self._dial()
         upstream.stream, upstream.used = stream, True
         self._ask(upstream, h11.Request(method=head.method, target=head.target, headers=head.headers))
 
@@ -251,11 +252,13 @@ class Http2Relay:
 
     def _end_request(self, number: int) -> None:
         stream, upstream = self._find(number)
-        if stream is not None:
-            stream.request_ended = True
+        if stream is None:
+            return
+        stream.request_ended = True
         if upstream is not None and not upstream.deaf:
             self._ask(upstream, h11.EndOfMessage())
-            self._free(upstream)
+        if stream.finished:
+            self._part(stream)  # the next request may have come together with this one's end
 
     def _forget(self, number: int) -> None:
         """The client has reset the stream."""
@@ -267,7 +270,9 @@ class Http2Relay:
     # The connections to the peer
 
     def _dial(self) -> Upstream:
-        connection = socket.create_connection(self._address, PATIENCE)
+        local = self._connection.family == socket.AF_UNIX
+        source = None if local else (self._connection.getpeername()[0], 0)
+        connection = socket.create_connection(self._address, PATIENCE, source)
         connection.settimeout(0)
         _send_at_once(connection)
         upstream = Upstream(connection)
@@ -316,7 +321,7 @@ class Http2Relay:
         if stream is not None and stream.end is None:
             upstream.engine.receive_data(data)
             self._take_response(upstream, stream, ended=not data)
-        elif data:
+        elif data and (stream is None or stream.end is not End.GARBLED):
             raise ValueError(f"the script sends what no request asked for: {data!r}")
         if not data:
             self._lose(upstream, end)
@@ -326,9 +331,7 @@ class Http2Relay:
             try:
                 event = upstream.engine.next_event()
             except h11.RemoteProtocolError:
-                if not ended:
-                    self._engine.send_headers(stream.number, _NO_HTTP, end_stream=True)
-                    stream.end, stream.finished = End.COMPLETE, True
+                stream.end = None if ended else End.GARBLED
                 return
             match event:
                 case h11.InformationalResponse() | h11.Response():
@@ -338,23 +341,18 @@ class Http2Relay:
                     stream.content += event.data
                 case h11.EndOfMessage():
                     stream.trailers, stream.end = list(event.headers), End.COMPLETE
-                    self._free(upstream)
+                    if more := upstream.engine.trailing_data[0]:
+                        raise ValueError(f"the script sends more than its response: {more!r}")
+                    if ended or upstream.engine.their_state is h11.MUST_CLOSE:
+                        self._say_goodbye()
                 case _:  # no more for now
                     return
 
     def _free(self, upstream: Upstream) -> None:
-        """Once an exchange is complete: make its connection ready for the next, or tell that there is none."""
-        stream, engine = upstream.stream, upstream.engine
-        if stream is None or stream.end is None:
-            return
-        if engine.trailing_data[0]:
-            raise ValueError(f"the script sends more than its response: {engine.trailing_data[0]!r}")
-        if engine.their_state is h11.MUST_CLOSE and not self._said_goodbye:
-            self._say_goodbye()
-        if stream.request_ended:
-            upstream.stream = None
-            if engine.states == {h11.CLIENT: h11.DONE, h11.SERVER: h11.DONE}:
-                engine.start_next_cycle()
+        """Make it ready for the next exchange, unless this was its last one."""
+        upstream.stream = None
+        if upstream.engine.states == {h11.CLIENT: h11.DONE, h11.SERVER: h11.DONE}:
+            upstream.engine.start_next_cycle()
 
     def _lose(self, upstream: Upstream, end: End) -> None:
         """The script has ended its connection, in the middle of something or not."""
@@ -399,28 +397,37 @@ class Http2Relay:
             return bool(piece)
         if stream.end is None:
             return False
-        if stream.end is not End.COMPLETE:
-            self._break_off(stream, stream.end)
-        elif not stream.finished:
-            self._finish(stream)
-        elif stream.request_ended:
-            del self._streams[stream.number]
-        elif self._find(stream.number)[1] is None:
-            del self._streams[stream.number]
-            self._engine.reset_stream(stream.number, ErrorCodes.NO_ERROR)
+        if not stream.finished:
+            stream.finished = True
+            self._finish(stream, stream.end)
         else:
-            return False
+            return self._part(stream)
         return True
 
-    def _finish(self, stream: Stream) -> None:
-        stream.finished = True
-        if stream.trailers:
+    def _part(self, stream: Stream) -> bool:
+        """Whether its response, which has been sent, was all there is to it."""
+        _, upstream = self._find(stream.number)
+        if stream.end is End.GARBLED or (upstream is not None and not stream.request_ended):
+            return False
+        del self._streams[stream.number]
+        if upstream is not None:
+            self._free(upstream)
+        elif not stream.request_ended:
+            self._engine.reset_stream(stream.number, ErrorCodes.NO_ERROR)
+        return True
+
+    def _finish(self, stream: Stream, end: End) -> None:
+        if end is End.COMPLETE and stream.trailers:
             self._engine.send_headers(stream.number, stream.trailers, end_stream=True)
-        else:
+        elif end is End.COMPLETE:
             self._engine.end_stream(stream.number)
+        elif end is End.GARBLED:
+            self._send_frame(HeadersFrame(stream.number, _GARBLED, flags=["END_HEADERS"]))
+        else:
+            del self._streams[stream.number]
+            self._break_off(stream, end)
 
     def _break_off(self, stream: Stream, end: End) -> None:
-        del self._streams[stream.number]
         if self._streams:
             self._engine.reset_stream(stream.number, ErrorCodes.INTERNAL_ERROR)
         else:
@@ -428,9 +435,20 @@ class Http2Relay:
 
     def _say_goodbye(self) -> None:
         """GOAWAY. (`h2` could send nothing after its own.)"""
-        self._said_goodbye = True
-        self._unsent += self._engine.data_to_send()
-        self._unsent += GoAwayFrame(0, last_stream_id=self._newest).serialize()
+        if not self._said_goodbye:
+            self._said_goodbye = True
+            self._send_frame(GoAwayFrame(0, last_stream_id=self._newest))
+
+    def _send_frame(self, frame: Frame) -> None:
+        """Send what `h2` would not."""
+        self._unsent += self._engine.data_to_send() + frame.serialize()
+
+
+def _is_idle(upstream: Upstream) -> bool:
+    """Whether it takes a request: nothing is under way, and it has not ended since it was looked at."""
+    poller = select.poll()
+    poller.register(upstream.socket, select.POLLIN if upstream.used else 0)
+    return upstream.engine.our_state is h11.IDLE and not poller.poll(0)
 
 
 def _send_at_once(connection: socket.socket) -> None:

@@ -6,7 +6,7 @@ of its own, so that one that waits for the test holds no other up. Every window 
 
 A request is recorded as if it had come in HTTP/1.1, so that one test can look at either: `:authority` is the field
 `Host`, and comes first; names are written `X-Request-Id`; the pieces of a cookie are one field (section 8.2.3). What a
-client must not send is refused, and fails the test: by `h2`, or here by `_read_request`.
+client must not send is refused, and fails the test: by `h2`, or here by `read_request`.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ class Http2Conversation:
         if self._last is not None:
             return  # it was told that this one will not be answered, or is about to be
         fields = cast("list[tuple[str, str]]", event.headers)  # decoded: the configuration says in what
-        head = _read_request(fields, "https" if isinstance(self._connection, ssl.SSLSocket) else "http")
+        head = read_request(fields, "https" if isinstance(self._connection, ssl.SSLSocket) else "http")
         self._newest = event.stream_id
         self._streams[event.stream_id] = Stream(head)
         self._origin._entered()
@@ -253,7 +253,7 @@ class Http2Conversation:
         self._unsent += GoAwayFrame(0, last_stream_id=self._last).serialize()
 
 
-def _read_request(fields: list[tuple[str, str]], scheme: str) -> Head:
+def read_request(fields: list[tuple[str, str]], scheme: str) -> Head:
     """The head as HTTP/1.1 would have it; ValueError for what `h2` lets pass."""
     pseudo = {name: value for name, value in fields if name.startswith(":")}
     others = [(name, value) for name, value in fields if not name.startswith(":")]

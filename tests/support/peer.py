@@ -25,9 +25,13 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from support.framing import Head, read_body, read_exactly, read_head
 from support.server import PATIENCE, LocalServer, send_close_notify
+
+if TYPE_CHECKING:
+    from support.http2_gateway import Http2Gateway
 
 # What a finished test grants its scripts to notice that the client has gone.
 SETTLING = 2.0
@@ -63,7 +67,12 @@ class Conversation:
 
 
 class Peer(LocalServer):
-    """Plays `scripts`, one a connection; with `repeat` the last one serves every further connection too."""
+    """Plays `scripts`, one a connection; with `repeat` the last one serves every further connection too.
+
+    Where `gateway` is set, clients are at that one's address, and speak HTTP/2 to it: see `http2_gateway`.
+    """
+
+    gateway: ClassVar[type[Http2Gateway] | None] = None
 
     def __init__(
         self,
@@ -74,7 +83,16 @@ class Peer(LocalServer):
         unix: Path | None = None,
         host: str = "127.0.0.1",
     ) -> None:
-        super().__init__(tls=tls, unix=unix, host=host)
+        self._front: Http2Gateway | None = None
+        if self.gateway is None:
+            super().__init__(tls=tls, unix=unix, host=host)
+        else:
+            super().__init__(host=host)
+            self.address: tuple[str, int] = self._listener.getsockname()[:2]
+            """Where the gateway finds it."""
+            self._front = self.gateway(self, tls=tls, unix=unix, host=host)
+            self.host, self.port, self.socket_path = self._front.host, self._front.port, self._front.socket_path
+            self.server_names = self._front.server_names
         single = bool(scripts) and callable(scripts[0])
         self.scripts: list[Script] = [scripts] if single else list(scripts)  # type: ignore[list-item, arg-type]
         self.conversations: dict[int, Conversation] = {}
@@ -82,6 +100,10 @@ class Peer(LocalServer):
         self.ended = threading.Event()
         """Set when the test's ``with`` block has ended: what `hold` waits for."""
         self._repeat = repeat
+
+    @property
+    def url(self) -> str:
+        return super().url if self._front is None else self._front.url
 
     def received(self, number: int = 0) -> bytes:
         """The bytes that arrived on that connection so far."""
@@ -92,10 +114,17 @@ class Peer(LocalServer):
         """Every request head that a step read, connection by connection."""
         return [head for number in sorted(self.conversations) for head in self.conversations[number].heads]
 
+    def __enter__(self) -> Self:
+        if self._front is not None:
+            self._front.__enter__()
+        return super().__enter__()
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.ended.set()
+        if self._front is not None:
+            self._front.flush()
         if error is None:
             self._settle()
         super().__exit__(kind, error, trace)
@@ -106,6 +135,8 @@ class Peer(LocalServer):
             for event in [self.ended, *self.waited_for]:
                 event.set()
         super().close()
+        if self._front is not None:
+            self._front.close()
 
     def serve(self, connection: socket.socket, number: int) -> None:
         conversation = Conversation(self, connection, number)
@@ -266,13 +297,18 @@ def reset() -> Step:
     """Close with RST, when all that was sent has arrived: RST throws away what is still on its way."""
 
     def reset(on: Conversation) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while _unacknowledged(on.socket) and time.monotonic() < deadline:
-            time.sleep(0.001)  # the kernel gives no other sign
-        on.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        on.socket.close()
+        reset_connection(on.socket)
 
     return reset
+
+
+def reset_connection(connection: socket.socket) -> None:
+    """What `reset` does."""
+    deadline = time.monotonic() + PATIENCE
+    while _unacknowledged(connection) and time.monotonic() < deadline:
+        time.sleep(0.001)  # the kernel gives no other sign
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
 
 
 def _unacknowledged(connection: socket.socket) -> int:

@@ -383,7 +383,8 @@ class MockAdapter:
             if request.has_body:
                 # Its content has been read, and may not be there a second time.
                 forwarded = request.derive(request.outline, request.started)
-                forwarded.body, forwarded.fresh, forwarded.resent = call.content, request.fresh, request.resent
+                forwarded.body, forwarded.farewells = call.content, request.farewells
+                forwarded.fresh, forwarded.resent = request.fresh, request.resent
                 request = forwarded
             if isinstance(passthrough, HTTPAdapter) and type(passthrough).send is HTTPAdapter.send:
                 # The network's own, also while `intercept` has us stand in for it.

@@ -84,7 +84,7 @@ class HTTPAdapter:
         limits.connections = options["max_connections"]
         limits.connections_per_origin = options["max_connections_per_origin"]
         keep_alive_timeout = options["keep_alive_timeout"]
-        limits.keep_alive_timeout = FOR_EVER if keep_alive_timeout is None else keep_alive_timeout
+        limits.keep_alive_timeout = FOR_EVER if keep_alive_timeout is None else min(keep_alive_timeout, FOR_EVER)
         limits.lifetime = options["connection_lifetime"]
         limits.max_header_size = options["max_header_size"]
         limits.ping_interval = options["ping_interval"]

@@ -94,6 +94,7 @@ _HABITS: Final = {
     ("-O", "--remote-name", "--download"): "'atomhttp download URL' stores a file",
     ("-o", "--output"): "FILE stands behind the URL",
     ("-C", "--continue", "-c"): "a download goes on where it broke off without being told",
+    ("--http1.1", "-0", "--http1.0"): "HTTP/1.1 is what is spoken without --http2",
     ("-s", "--silent", "--quiet"): "into a pipe or a file goes nothing but the content",
 }
 

@@ -88,7 +88,9 @@ def show_attempt(error: AtomHTTPError, display: Display) -> None:
         from atomhttp._cli.heads import show_attempts, show_request
 
         paint = _paint(display)
-        say("\n".join([*show_request(error.request, paint), *show_attempts(error, paint)]))
+        # Over TLS the server would have chosen.
+        version = "2" if error.request.outline.route.http2 == "only" else "1.1"
+        say("\n".join([*show_request(error.request, paint, version=version), *show_attempts(error, paint)]))
 
 
 def show_phases(response: Response[Any], display: Display) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from atomhttp._adapters.network_head import build_head
+from atomhttp._adapters.network_head import build_field_list, build_head
 from atomhttp._cli.exit_codes import exit_code_of_status
 from atomhttp._cli.terminal import Color, Paint, defuse_line
 from atomhttp._model.headers import decode_value
@@ -14,13 +14,19 @@ from atomhttp._pipeline.response import Response
 from atomhttp._redact import redact_fields, redact_url
 
 
-def show_request(request: Request, paint: Paint, mark: str = "> ") -> Iterator[str]:
-    """The lines of a request's head, as it was sent."""
-    first, *rest = decode_value(build_head(request)).split("\r\n")
-    method, target, version = first.split(" ", 2)
-    yield _marked(mark, f"{paint(Color.GOOD, method)} {defuse_line(redact_url(target))} {version}", paint)
-    fields = (line.split(": ", 1) for line in rest if line)
-    yield from _show_fields(((name, value) for name, value in fields), paint, mark)
+def show_request(request: Request, paint: Paint, mark: str = "> ", version: str = "1.1") -> Iterator[str]:
+    """The lines of a request's head, as it was sent; by HTTP/2 with the authority as Host, as curl has it."""
+    fields: Iterable[tuple[str, str]]
+    if version == "2":
+        pairs = [(decode_value(name), decode_value(value)) for name, value in build_field_list(request)]
+        (_, method), _, (_, authority), (_, target) = pairs[:4]
+        fields = [("Host", authority), *pairs[4:]]
+    else:
+        first, *rest = decode_value(build_head(request)).split("\r\n")
+        method, target, _ = first.split(" ", 2)
+        fields = [(name, value) for name, _, value in (line.partition(": ") for line in rest if line)]
+    yield _marked(mark, f"{paint(Color.GOOD, method)} {defuse_line(redact_url(target))} HTTP/{version}", paint)
+    yield from _show_fields(fields, paint, mark)
 
 
 def show_response(response: Response[Any], paint: Paint, mark: str = "< ", *, redacted: bool = True) -> Iterator[str]:
@@ -34,7 +40,7 @@ def show_response(response: Response[Any], paint: Paint, mark: str = "< ", *, re
 def show_exchange(response: Response[Any], paint: Paint) -> Iterator[str]:
     """Both heads, those of the redirects on the way before them."""
     for each in (*response.history, response):
-        yield from show_request(each.request, paint)
+        yield from show_request(each.request, paint, version=each.http_version)
         yield _marked(">", "", paint)
         yield from show_response(each, paint)
         yield _marked("<", "", paint)

@@ -262,8 +262,8 @@ def _http2(name: str, value: Any) -> bool | str:
 
 def _interval(name: str, value: Any) -> float | None:
     seconds = _seconds(name, value)
-    if seconds == 0:
-        raise bad_value(name, value, "a positive number of seconds, or None")
+    if seconds in (0, float("inf")):
+        raise bad_value(name, value, "a positive number of seconds, a timedelta or None")
     return seconds
 
 
@@ -652,6 +652,10 @@ ELSEWHERE: Final = {
     "query": "params",
     "baseUrl": "baseURL",
     "http_version": "http2",
+    "httpVersion": "http2",
+    "http2Options": "http2",
+    "h2": "http2",
+    "http1": "http2='only'",
     "unix_socket": "socketPath",
     "uds": "socketPath",
     "limits": "maxConnections",

@@ -60,6 +60,8 @@ class Request:
     fresh = False
     # It is the second time that it is sent, by itself: there is no third.
     resent = False
+    # How many connections have said goodbye instead of taking it.
+    farewells = 0
     # Its outline is its own: its content has a boundary, say, that no other request may get.
     reshaped = False
     _config: RequestConfig | None = None

@@ -351,6 +351,7 @@ class Http2Connection(Connection):
                     call.content = content
                     self._finish(stream, call, now)
                     continue
+                self._proven = True
                 call.take_head(event, now)  # type: ignore[arg-type]  # see above
             elif kind is bytes:
                 stream.take_content(call, event)  # type: ignore[arg-type]  # see above
@@ -411,7 +412,7 @@ class Http2Connection(Connection):
     def refuse(self, stream: Http2Stream, call: Call) -> None:
         """There was no room any more for a stream that had been promised: its request was not sent."""
         self._remove(stream, call)
-        call.interrupt(_unprocessed("the connection is going away"))
+        call.interrupt(_unprocessed("the connection is going away", elsewhere=True))
         self.flush_soon()
 
     def _settle(self, now: float) -> None:
@@ -511,7 +512,7 @@ class Http2Connection(Connection):
             error.request_sent = "yes"
             problem = error
         elif failed.unprocessed:
-            problem = _unprocessed(failed.reason)
+            problem = _unprocessed(failed.reason, failed.elsewhere)
         else:
             when = "before a response came" if call.head is None else "in the middle of the response"
             hint = ": http2=False speaks it" if failed.reason == "HTTP_1_1_REQUIRED" else ""
@@ -588,10 +589,14 @@ class Http2Connection(Connection):
         return now + interval
 
 
-def _unprocessed(reason: str) -> AtomHTTPNetworkError:
+def _unprocessed(reason: str, elsewhere: bool) -> AtomHTTPNetworkError:
     """The server has not done anything with the request."""
     return AtomHTTPNetworkError(
-        f"the server did not take the request ({reason})", "ECONNRESET", request_sent="no", unprocessed=True
+        f"the server did not take the request ({reason})",
+        "ECONNRESET",
+        request_sent="no",
+        unprocessed=True,
+        elsewhere=elsewhere,
     )
 
 

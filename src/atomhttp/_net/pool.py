@@ -79,7 +79,7 @@ class PoolLimits:
     ) -> None:
         self.connections = connections
         self.connections_per_origin = connections_per_origin
-        self.keep_alive_timeout = FOR_EVER if keep_alive_timeout is None else keep_alive_timeout
+        self.keep_alive_timeout = FOR_EVER if keep_alive_timeout is None else min(keep_alive_timeout, FOR_EVER)
         self.lifetime = lifetime
         self.max_header_size = max_header_size
         self.ping_interval: float | None = None

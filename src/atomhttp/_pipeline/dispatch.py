@@ -352,7 +352,8 @@ async def _take_up(
         await tried.send(request)
     except AtomHTTPError as error:
         check_resend(tried.sent, error)
-    request.resent, request.fresh = True, tried.sent.fresh
+    sent = tried.sent
+    request.resent, request.farewells, request.fresh = sent.resent, sent.farewells, sent.fresh
     return None
 
 

@@ -123,12 +123,14 @@ class StreamFailed(NamedTuple):
     Attributes:
         code: HTTP/2's error code (RFC 9113 section 7).
         unprocessed: the peer has proven that it did nothing with the request (section 8.7).
+        elsewhere: because it was beyond a GOAWAY.
         error: the peer broke HTTP, this is how; None: the peer gave the stream up.
     """
 
     code: int
     unprocessed: bool = False
     error: AtomHTTPProtocolError | None = None
+    elsewhere: bool = False
 
     @property
     def reason(self) -> str:
@@ -575,7 +577,7 @@ class Http2Engine:
         for stream_id in [each for each in self._streams if each > event.last_stream_id]:
             incoming = self._streams.pop(stream_id)
             self._report(incoming, happened)
-            happened.append((incoming.key, StreamFailed(REFUSED_STREAM, unprocessed=not incoming.begun)))
+            happened.append((incoming.key, StreamFailed(REFUSED_STREAM, not incoming.begun, elsewhere=True)))
 
     def _take_end(self, event: ngh2.ConnectionClosed) -> None:
         if not self._agreed or event.error_code:
