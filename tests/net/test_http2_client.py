@@ -130,3 +130,23 @@ async def test_closing_the_client_ends_every_exchange_with_an_error_of_its_own(o
     assert {getattr(error, "code", None) for error in errors} == {"ERR_CLIENT_CLOSED"}
     assert len({id(error) for error in errors}) == 10
     assert not any(isinstance(error, AtomHTTPNetworkError) for error in errors)
+
+
+async def test_what_is_sent_in_one_turn_leaves_in_one_write(origin: Origin) -> None:
+    async with AtomHTTP(http2="only", timeout=10) as client:
+        await client.get(f"{origin.url}/echo")
+        [pool] = client._adapter.pools
+        [connection] = pool.connections
+        writes: list[int] = []
+        send = connection._stream.send
+
+        def count(data: bytes | memoryview) -> int:
+            writes.append(len(data))
+            return send(data)
+
+        connection._stream.send = count
+        responses = await asyncio.gather(*(client.get(f"{origin.url}/echo") for _ in range(60)))
+    assert [response.status for response in responses] == [200] * 60
+    # Nine octets before each head, and more than ten in it. What comes after that answers the server.
+    assert writes[0] > 60 * 19
+    assert len(writes) < 60

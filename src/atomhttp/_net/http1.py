@@ -358,23 +358,23 @@ class Http1Connection(Connection):
             # `kind` says what it is, in one comparison instead of isinstance's call; type checkers cannot follow.
             kind = type(event)
             if kind is ResponseHead:
-                content = event.content  # type: ignore[union-attr]
+                content = event.content  # type: ignore[union-attr]  # see above
                 if content is None:
-                    call.take_head(event, now)  # type: ignore[arg-type]
+                    call.take_head(event, now)  # type: ignore[arg-type]  # see above
                 else:
-                    call.head = event  # type: ignore[assignment]
+                    call.head = event  # type: ignore[assignment]  # see above
                     call.first_at = now
                     call.content = content
                     self._finish(call, now)
             elif kind is bytes:
                 if call.streaming:
-                    self._hand_on(call, event)  # type: ignore[arg-type]
+                    self._hand_on(call, event)  # type: ignore[arg-type]  # see above
                 else:
                     if call.collected is None:
                         call.collected = BytesIO()
-                    call.collected.write(event)  # type: ignore[arg-type]
+                    call.collected.write(event)  # type: ignore[arg-type]  # see above
             else:
-                call.received_trailers = event.trailers  # type: ignore[union-attr]
+                call.received_trailers = event.trailers  # type: ignore[union-attr]  # see above
                 self._finish(call, now)
         if call.phase_due is not None:
             call.phase_due = now + call.phase_limit
