@@ -147,6 +147,6 @@ async def test_what_is_sent_in_one_turn_leaves_in_one_write(origin: Origin) -> N
         connection._stream.send = count
         responses = await asyncio.gather(*(client.get(f"{origin.url}/echo") for _ in range(60)))
     assert [response.status for response in responses] == [200] * 60
-    # Nine octets before each head, and more than ten in it. What comes after that answers the server.
-    assert writes[0] > 60 * 19
+    # Nine octets before each head, and more than ten in it. The others answer the server.
+    assert max(writes) > 60 * 19
     assert len(writes) < 60

@@ -44,14 +44,15 @@ async def exchange(
         call.keeps_redirects = True
     # Before a connection is taken: what is wrong with the head must not cost one.
     head: Any = build_head(request) if request.has_body else outline.head or build_head(request)
+    field_list = build_field_list(request) if route.http2 else None
     connection = None if request.fresh else pool.take(route, driver.reactor, request.started, call)
     if connection is None:
         if before_dialing is not None:
             before_dialing()
         connection = await pool.acquire(route, call, request.fresh)
         call.enter("headers", outline.timeout.read)
-    if route.http2 and connection.multiplexes:
-        head = build_field_list(request) if request.has_body else outline.field_list or build_field_list(request)
+    if field_list is not None and connection.multiplexes:
+        head = field_list
     try:
         if request.has_body or outline.timeout.has_phases:
             await _send_content(connection, call, request, head)
@@ -71,16 +72,25 @@ async def exchange(
         while not call.ended and (call.head is None or not call.streaming):
             await call.wait()
     except BaseException as error:
-        _give_up(call, pool, error)
+        _give_up(call, driver, pool, error)
         raise
     return call.complete(pool)  # type: ignore[return-value]  # it is one, though it does not inherit from it
 
 
-def _give_up(call: NetworkResponse, pool: Pool, error: BaseException) -> None:
+def _is_interrupt(error: BaseException) -> bool:
+    return not isinstance(error, (Exception, GeneratorExit))
+
+
+def _give_up(call: NetworkResponse, driver: Driver, pool: Pool, error: BaseException) -> None:
     """An exchange has failed, or nobody waits for it any more: its connection goes with it."""
     call.disarm()
-    if call.connection is not None:
-        call.connection.close()
+    carrier = call.connection
+    if carrier is not None:
+        if pool.driver is None and carrier.multiplexes and (driver.interrupted or _is_interrupt(error)):
+            # Who knows what was broken off: nobody is to use it again, and what the unit had is dropped next.
+            carrier.abandon()
+        else:
+            carrier.close()
     if call.head is not None and isinstance(error, AtomHTTPError) and error.received is None:
         error.received = call.break_off()
     if pool.closed and isinstance(error, AtomHTTPNetworkError):

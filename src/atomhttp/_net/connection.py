@@ -143,6 +143,11 @@ class Connection:
         """What is under way on it."""
         raise NotImplementedError
 
+    @property
+    def calls_expected(self) -> bool:
+        """Whether something is going to happen on it (HTTP/2: a stream has been promised)."""
+        return False
+
     # Where it is watched
 
     def attach(self, reactor: Reactor) -> None:

@@ -128,6 +128,10 @@ class Http2Connection(Connection):
         return [call for _, call in self._carried()]
 
     @property
+    def calls_expected(self) -> bool:
+        return bool(self.streams)
+
+    @property
     def room(self) -> int:
         """How many more streams it takes; never less than 0."""
         engine = self.engine
@@ -220,11 +224,13 @@ class Http2Connection(Connection):
         now = self.reactor.now()
         self._tell_feeders(now)
         self._watch(IN | OUT if more or not self._has_left else IN)
-        self._take(self.engine.events(now), now)
+        events = self.engine.events(now)
+        self._take(events, now)
         if self.engine.closed:
             self._broken()
         else:
-            if self.engine.wants_to_send and not more and self._has_left:
+            if events and self.engine.wants_to_send and not more and self._has_left:
+                # What has happened is to be answered.
                 self.flush_soon()
             self._settle(now)
 
@@ -374,7 +380,7 @@ class Http2Connection(Connection):
         self.streams.discard(stream)
         if self._feeders:
             self._feeders.pop(stream, None)
-        if call.uploading:
+        if call.uploading or (stream.has_content and self.engine.queued(stream.number)):
             # Nobody wants the rest (RFC 9113 section 8.1).
             self.engine.reset(stream.number, NO_ERROR)
         if not call.keep_alive:
@@ -388,6 +394,8 @@ class Http2Connection(Connection):
         stream.call = None
         if call is not None:
             call.connection = None
+            if not call.keep_alive:
+                self._retired = True
         self.streams.discard(stream)
         self._feeders.pop(stream, None)
         self._freed = True
@@ -400,8 +408,6 @@ class Http2Connection(Connection):
             return
         if begun:
             self.engine.reset(begun, CANCEL)
-            if call is not None and not call.keep_alive:
-                self._retired = True
         if stream.alone and begun:
             # Whoever gives it up may run in any thread.
             self.close()
@@ -613,10 +619,19 @@ class SharedHttp2Connection(Http2Connection):
 
     __slots__ = ()
 
+    def flush_soon(self) -> None:
+        if self.streams:
+            super().flush_soon()
+        else:
+            # Whose turn it is next, and in which thread, nobody knows.
+            self.flush()
+
     def _become_idle(self, now: float) -> None:
-        # Nobody waits here any more: what is to be said is said now, and no timer is left to another thread.
+        # Nobody waits here any more: what is to be said is said now, and nothing is left to a thread that may not be
+        # the next one's.
         if self.reactor is not None:
             self.reactor.timers.discard(self)
+            self.reactor.forget_flush(self)
         self.flush()
         if not self.closed:
             if self._has_left:

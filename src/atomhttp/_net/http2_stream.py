@@ -35,6 +35,8 @@ class Http2Stream:
     call: Call | None = None
     closed = False
     number = 0
+    # Whether there is content to send.
+    has_content = False
     # Content that the engine has not been given yet, and whether that is all.
     _pieces: deque[memoryview] | None = None
     _ends = False
@@ -85,6 +87,7 @@ class Http2Stream:
     def start_whole(self, call: Call, method: str, head: list[Field], content: bytes) -> None:
         self._begin(call, head, not content)
         if content and not self.closed:
+            self.has_content = True
             self._connection.engine.send_content(self.number, content, end_stream=True)
 
     def _begin(self, call: Call, head: list[Field], is_all: bool) -> None:
@@ -110,6 +113,7 @@ class Http2Stream:
 
     def _queue(self, pieces: deque[memoryview]) -> None:
         self._pieces = pieces
+        self.has_content = True
         self._mark = -1
         self._connection.feed_from(self)
 

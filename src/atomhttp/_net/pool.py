@@ -181,12 +181,12 @@ class Pool:
         bucket = self._buckets.get(route)
         if bucket is None:
             return None
+        shared = self.driver is None
         if bucket.busy:
-            stream = self._share(bucket, call)
+            stream = self._share(bucket, call) if not shared else self._share_locked(bucket, call)
             if stream is not None:
                 return stream
         idle = bucket.idle
-        shared = self.driver is None
         while idle:
             connection = self._claim(bucket, reactor) if shared else idle.pop()
             if connection is None:
@@ -223,17 +223,23 @@ class Pool:
         connection = self._find_room(bucket, call)
         return None if connection is None else connection.open_stream()
 
+    def _share_locked(self, bucket: Bucket, call: Call) -> Carrier | None:
+        """`_share`, where another thread may be promising a stream as well, or making the connection an idle one."""
+        with self._lock:
+            return self._share(bucket, call)
+
     def _find_room(self, bucket: Bucket, call: Call) -> Http2Connection | None:
         # Each unit of a synchronous client uses its connections alone: its thread is the only one that watches them.
         reactor = call.driver.reactor if self.driver is None else None
         if reactor is not None and call.handed_on:
             return None
         lifetime = self.limits.lifetime
+        now = call.driver.now() if lifetime is not None else 0.0
         for connection in bucket.busy:
-            if connection.room and (reactor is None or connection.reactor is reactor):
-                if lifetime is None or call.driver.now() < connection.created + lifetime:
-                    return connection
-                connection.retire()
+            # One that is too old closes when it has become idle.
+            is_young = lifetime is None or now < connection.created + lifetime
+            if is_young and connection.room and (reactor is None or connection.reactor is reactor):
+                return connection
         return None
 
     def _claim(self, bucket: Bucket, reactor: Reactor) -> Pooled | None:
@@ -399,17 +405,21 @@ class Pool:
             return
         connection.expires = expires
         bucket: Bucket = connection.bucket
-        if bucket.busy:
-            self._leave_busy(bucket, connection)
         driver = self.driver
         if driver is None:
             # Under the lock: `_claim` looks at the newest one first and takes it then.
             with self._lock:
+                if connection.calls_expected:
+                    # Another thread has promised a stream of it meanwhile: it is not idle after all.
+                    return
+                self._leave_busy(bucket, connection)
                 bucket.idle.append(connection)
                 expired = bucket.idle[0].expires <= now
             if expired:
                 self._close_expired(now)
         else:
+            if bucket.busy:
+                self._leave_busy(bucket, connection)
             bucket.idle.append(connection)
             if self.slot is None or expires < self._due:
                 driver.reactor.timers.discard(self)

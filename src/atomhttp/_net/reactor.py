@@ -175,10 +175,17 @@ class Reactor:
         if len(self.dirty) == 1:
             self._driver.flush_soon()
 
+    def forget_flush(self, connection: Flushed) -> None:
+        """It has seen to that itself."""
+        if connection in self.dirty:
+            self.dirty.remove(connection)
+
     def flush(self) -> None:
         """Flushes the connections that asked for it."""
         # Those that ask again meanwhile have had their turn.
         for _ in range(len(self.dirty)):
+            if not self.dirty:
+                return
             connection = self.dirty.popleft()
             try:
                 connection.flush()

@@ -56,6 +56,8 @@ BYTES_PER_TALK: Final = 2048
 # Bytes of frames that nghttp2 passes over in silence, such as those of closed streams and unknown kinds. The largest
 # frame that it speaks of comes in fewer.
 MAX_UNHEARD: Final = 1024 * 1024
+# The most that is on its way for streams that have been given up.
+MAX_PARDONED: Final = 64 * STREAM_WINDOW
 # An identifier is never used again (RFC 9113 section 5.1.1).
 LAST_STREAM_ID: Final = 2**31 - 1
 
@@ -285,7 +287,7 @@ class Http2Engine:
         if self._mute:
             return
         # What is on its way is passed over.
-        self._unheard -= 2 * STREAM_WINDOW
+        self._unheard = max(self._unheard - 2 * STREAM_WINDOW, -MAX_PARDONED)
         self._connection.reset_stream(stream_id, code)
         if incoming is not None:
             self._acknowledge_rest(stream_id, incoming)

@@ -389,7 +389,7 @@ def test_goaway_refuses_what_is_beyond_it_and_lets_the_rest_finish() -> None:
     pair = Pair()
     first, second = pair.ask("a"), pair.ask("b")
     pair.server.close_connection(0, b"bye", last_stream_id=first)
-    assert pair.to_engine() == [("b", StreamFailed(REFUSED_STREAM, unprocessed=True))]
+    assert pair.to_engine() == [("b", StreamFailed(REFUSED_STREAM, unprocessed=True, elsewhere=True))]
     assert second
     assert (pair.engine.going_away, pair.engine.closed, pair.engine.failure) == (True, False, None)
     assert pair.engine.farewell == "NO_ERROR: b'bye'"

@@ -44,6 +44,8 @@ class Driver(Protocol):
     pool_scope: object
     thread: int
     users: int = 0
+    # An interrupt (Ctrl+C) has passed through: it will be thrown away with all that it uses.
+    interrupted: bool = False
 
     def watch(self) -> None:
         """The reactor holds a descriptor: call its `run_ready` when its poller is ready."""

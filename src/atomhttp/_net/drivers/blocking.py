@@ -98,6 +98,7 @@ class BlockingDriver(Driver):
                 except BaseException as interrupt:
                     # KeyboardInterrupt while waiting: the coroutine learns of it where it waits, and closes up.
                     error = interrupt
+                    self.interrupted = not isinstance(interrupt, Exception)
             elif waiter is not None:
                 error = _foreign_error(waiter)
 
@@ -265,7 +266,8 @@ class _Together:
                 if not self._running and not self._waiting:
                     return self._results
                 wait(0.0 if ready or self._may_start else -1.0)
-        except BaseException:
+        except BaseException as error:
+            self._driver.interrupted = not isinstance(error, Exception)
             self._end(give_up)
             raise
         finally:
