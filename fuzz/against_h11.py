@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 import h11
 
-from atomhttp._wire.chunked import _CHUNK_LINE, _FORBIDDEN_TRAILERS, MAX_METADATA, MAX_TRAILERS
+from atomhttp._wire.chunked import _CHUNK_LINE, FORBIDDEN_TRAILERS, MAX_METADATA, MAX_TRAILERS
 from atomhttp._wire.http1 import DEFAULT_MAX_HEADER_SIZE, MAX_INTERIM_RESPONSES
 from atomhttp._wire.http1_parser import MAX_DIGITS, MAX_FIELDS
 from fuzz.engine import CLEAN, METHODS, WIRES, Outcome, receive
@@ -215,7 +215,7 @@ def _check_agreement(wire: bytes, ours: Outcome, theirs: Theirs) -> None:
     assert ours.content == theirs.content, about
     assert _without_coding_case(ours.heads[-1][3] if ours.heads else ()) == theirs.fields, about
     kept = tuple((name.lower(), value) for name, value in ours.trailers)
-    assert kept == tuple(pair for pair in theirs.trailers if pair[0] not in _FORBIDDEN_TRAILERS), about
+    assert kept == tuple(pair for pair in theirs.trailers if pair[0] not in FORBIDDEN_TRAILERS), about
     # h11 keeps no HTTP/1.0 connection; and what a tunnel goes through is never used for a second request.
     if ours.reusable != theirs.reusable:
         assert ours.heads[-1][1] == "1.0" or theirs.is_tunnel, about

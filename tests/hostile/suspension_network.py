@@ -25,7 +25,7 @@ from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
-from atomhttp._net import http1, race, reactor, resolve, threads
+from atomhttp._net import connection, race, reactor, resolve, threads
 from atomhttp._net.drivers import aio, blocking
 from atomhttp._net.pollers import ERROR, HANGUP, IN, OUT
 
@@ -556,7 +556,7 @@ def installed(network: Callable[[], Network], loop: NetworkLoop | None = None) -
             (reactor, "socket", module),
             (resolve, "socket", module),
             (threads, "_threads", SimpleNamespace(submit=lambda job: network().submit(job))),
-            (http1, "build_probe", lambda descriptor: network().probe(descriptor)),
+            (connection, "build_probe", lambda descriptor: network().probe(descriptor)),
             (aio, "build_nested_poller", build_poller),
             (blocking, "build_nested_poller", build_poller),
             (blocking, "build_plain_poller", build_poller),

@@ -12,7 +12,7 @@ from atomhttp._model.request import Request
 from atomhttp._model.route import Route
 from atomhttp._net.call import Call
 from atomhttp._net.connection import Carrier
-from atomhttp._net.drivers import Driver
+from atomhttp._net.drivers import BrokenOff, Driver
 from atomhttp._net.http1 import BREATH
 from atomhttp._net.pool import Pool, closed_error
 from atomhttp.errors import AtomHTTPError, AtomHTTPNetworkError, AtomHTTPOptionError
@@ -78,7 +78,8 @@ async def exchange(
 
 
 def _is_interrupt(error: BaseException) -> bool:
-    return not isinstance(error, (Exception, GeneratorExit))
+    """Whether `error` ends the unit of a synchronous client: not what breaks off one call of it."""
+    return not isinstance(error, (Exception, GeneratorExit, BrokenOff))
 
 
 def _give_up(call: NetworkResponse, driver: Driver, pool: Pool, error: BaseException) -> None:

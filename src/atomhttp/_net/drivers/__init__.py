@@ -151,7 +151,7 @@ class _Alarm:
             self.waiter.set_result(None)
 
 
-class _BrokenOff(BaseException):
+class BrokenOff(BaseException):
     """What a coroutine finds where it waits when its signal has been aborted. Like a cancellation, it is no error."""
 
 
@@ -179,7 +179,7 @@ class _Abortable(Awaitable[T]):
             reactor.timers.add(self, self._driver.now() + signal.seconds_left)
         try:
             return (yield from self._run())
-        except _BrokenOff:
+        except BrokenOff:
             error = signal.error()
             raise error from error.__cause__
         finally:
@@ -209,7 +209,7 @@ class _Abortable(Awaitable[T]):
                 self._aborted = True
             if self._aborted and not thrown and error is None:
                 # Once: whoever catches it has been told.
-                thrown, error = True, _BrokenOff()
+                thrown, error = True, BrokenOff()
 
     def _on_abort(self) -> None:
         self._driver.reactor.call_soon_threadsafe(self._break_off)
