@@ -11,9 +11,8 @@ from atomhttp._adapters.network_response import NetworkResponse
 from atomhttp._model.request import Request
 from atomhttp._model.route import Route
 from atomhttp._net.call import Call
-from atomhttp._net.connection import Carrier
+from atomhttp._net.connection import BREATH, Carrier
 from atomhttp._net.drivers import BrokenOff, Driver
-from atomhttp._net.http1 import BREATH
 from atomhttp._net.pool import Pool, closed_error
 from atomhttp.errors import AtomHTTPError, AtomHTTPNetworkError, AtomHTTPOptionError
 

@@ -257,7 +257,7 @@ def _http2(name: str, value: Any) -> bool | str:
     # Not imported before a connection asks for it.
     if find_spec("ngh2") is None:
         raise AtomHTTPOptionError(f"{name}: needs the extra: pip install 'atomhttp[http2]'", "ERR_NOT_SUPPORT")
-    return value  # type: ignore[no-any-return]  # one of the two
+    return "only" if value == "only" else True
 
 
 def _interval(name: str, value: Any) -> float | None:

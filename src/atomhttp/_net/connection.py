@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING, Any, Protocol
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from atomhttp._net.call import Call
 from atomhttp._net.pollers import IN, build_probe
@@ -13,6 +14,10 @@ from atomhttp._net.tls_session import TLSSession
 
 if TYPE_CHECKING:
     from atomhttp._net.reactor import Reactor
+
+
+# What is sent before others have a turn: a peer as fast as we are always takes more.
+BREATH: Final = 512 * 1024
 
 
 class Owner(Protocol):
@@ -95,7 +100,7 @@ class Carrier(Protocol):
         """The loop is gone or the process forked: only our copy of the descriptor is closed."""
 
 
-class Connection:
+class Connection(ABC):
     """One socket. Owned by a pool, driven by a reactor."""
 
     __slots__ = (
@@ -139,9 +144,9 @@ class Connection:
         return self._stream.session
 
     @property
+    @abstractmethod
     def calls(self) -> list[Call]:
         """What is under way on it."""
-        raise NotImplementedError
 
     @property
     def calls_expected(self) -> bool:
@@ -206,19 +211,19 @@ class Connection:
             self._look()
         return not self.closed
 
+    @abstractmethod
     def _look(self) -> None:
         """Reads what the reactor may not have come to yet."""
-        raise NotImplementedError
 
     # The reactor's side
 
+    @abstractmethod
     def on_ready(self, mask: int) -> None:
         """The socket is ready as `mask` says."""
-        raise NotImplementedError
 
+    @abstractmethod
     def fail(self, error: BaseException) -> None:
         """Closes the connection; what is under way on it ends with `error`."""
-        raise NotImplementedError
 
     def abandon(self) -> None:
         """The loop is gone or the process forked: only our copy of the descriptor is closed."""
@@ -237,9 +242,9 @@ class Connection:
             # Expected: it has ended already.
             return
 
+    @abstractmethod
     def close(self) -> None:
         """Closes for good, without a word to what is under way on it: that is `fail`."""
-        raise NotImplementedError
 
     def _close_socket(self) -> None:
         reactor = self.reactor

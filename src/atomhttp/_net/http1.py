@@ -24,7 +24,7 @@ from threading import get_ident
 from typing import Any, Final
 
 from atomhttp._net.call import Call
-from atomhttp._net.connection import Connection, Owner
+from atomhttp._net.connection import BREATH, Connection, Owner
 from atomhttp._net.large_content import EARNED, LARGE, LargeContent
 from atomhttp._net.pollers import IN, OUT
 from atomhttp._net.reactor import BUFFER_SIZE
@@ -44,8 +44,6 @@ HIGH_WATER: Final = 256 * 1024
 SLICE: Final = 120 * 1024
 # What is received in one piece by a consumer that keeps up.
 WIDE_SLICE: Final = 480 * 1024
-# What is sent before others have a turn: a peer as fast as we are always takes more.
-BREATH: Final = 512 * 1024
 
 
 class Http1Connection(Connection):
@@ -354,27 +352,28 @@ class Http1Connection(Connection):
                 self.close()
             return
         now = call.driver.now()
+        # Any: what it is says `kind`, in one comparison instead of isinstance's call; type checkers cannot follow.
+        event: Any
         for event in self._engine.receive(data):
-            # `kind` says what it is, in one comparison instead of isinstance's call; type checkers cannot follow.
-            kind = type(event)
+            kind = type(event)  # pyright: ignore[reportUnknownVariableType]  # see above
             if kind is ResponseHead:
-                content = event.content  # type: ignore[union-attr]  # see above
+                content = event.content
                 if content is None:
-                    call.take_head(event, now)  # type: ignore[arg-type]  # see above
+                    call.take_head(event, now)
                 else:
-                    call.head = event  # type: ignore[assignment]  # see above
+                    call.head = event
                     call.first_at = now
                     call.content = content
                     self._finish(call, now)
             elif kind is bytes:
                 if call.streaming:
-                    self._hand_on(call, event)  # type: ignore[arg-type]  # see above
+                    self._hand_on(call, event)
                 else:
                     if call.collected is None:
                         call.collected = BytesIO()
-                    call.collected.write(event)  # type: ignore[arg-type]  # see above
+                    call.collected.write(event)
             else:
-                call.received_trailers = event.trailers  # type: ignore[union-attr]  # see above
+                call.received_trailers = event.trailers
                 self._finish(call, now)
         if call.phase_due is not None:
             call.phase_due = now + call.phase_limit

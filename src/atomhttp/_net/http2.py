@@ -5,7 +5,7 @@ has for it what an HTTP/1.1 connection has, so nobody above knows the difference
 
     busy      it has streams: those that carry a call, and those that the pool has promised to one.
     idle      it has none, and is kept by the pool. It stays watched: PING, SETTINGS and GOAWAY come at any time.
-    retired   it takes no further streams (GOAWAY, `keepAlive=False`, its age) and closes with the last one.
+    retired   it takes no further streams (GOAWAY, `keepAlive=False`) and closes with the last one.
     closed    for good.
 
 What is to be sent waits until everybody who runs in this turn has had a say (`Reactor.flush_soon`), and leaves in one
@@ -30,7 +30,7 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final
 
 from atomhttp._net.call import Call
-from atomhttp._net.connection import Connection, Owner
+from atomhttp._net.connection import BREATH, Connection, Owner
 from atomhttp._net.http2_stream import Http2Stream
 from atomhttp._net.pollers import IN, OUT
 from atomhttp._net.reactor import BUFFER_SIZE
@@ -52,8 +52,6 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("atomhttp.connection")
 
-# What is sent before others have a turn.
-BREATH: Final = 512 * 1024
 # How often it is read before a call is given to it: what still comes then is a server's that has a lot to say.
 LOOKS: Final = 4
 
@@ -69,6 +67,7 @@ class Http2Connection(Connection):
         "_feeders",
         "_freed",
         "_heard_at",
+        "_is_dirty",
         "_known_limit",
         "_ping_interval",
         "_pinged_at",
@@ -78,7 +77,6 @@ class Http2Connection(Connection):
         "_retired",
         "_unsent",
         "engine",
-        "is_dirty",
         "sent",
         "slot",
         "streams",
@@ -104,7 +102,7 @@ class Http2Connection(Connection):
         # Bytes that the engine has given, and that the socket has taken.
         self._produced = 0
         self.sent = 0
-        self.is_dirty = False
+        self._is_dirty = False
         # What the pool has been told.
         self._known_limit = self.engine.limit
         self._retired = False
@@ -160,12 +158,6 @@ class Http2Connection(Connection):
         self.streams.add(stream)
         return stream
 
-    def retire(self) -> None:
-        """It takes no further streams, and closes with the last one."""
-        self._retired = True
-        if not self.streams:
-            self.close()
-
     # Where it is watched
 
     def attach(self, reactor: Reactor) -> None:
@@ -200,13 +192,13 @@ class Http2Connection(Connection):
 
     def flush_soon(self) -> None:
         """Has what is to be sent leave when everybody who runs in this turn has had a say."""
-        if not self.is_dirty and self.reactor is not None:
-            self.is_dirty = True
+        if not self._is_dirty and self.reactor is not None:
+            self._is_dirty = True
             self.reactor.flush_soon(self)
 
     def flush(self) -> None:
         """Sends what there is, as far as the socket takes it."""
-        self.is_dirty = False
+        self._is_dirty = False
         if self.closed or self.reactor is None:
             return
         more = False
@@ -342,49 +334,43 @@ class Http2Connection(Connection):
             self._owner.limit_changed(self)
 
     def _take(self, events: list[StreamEvent], now: float) -> None:
-        for key, event in events:
-            stream: Http2Stream = key
+        # Any: what it is says `kind`, in one comparison instead of isinstance's call; type checkers cannot follow.
+        stream: Http2Stream
+        event: Any
+        for stream, event in events:
             call = stream.call
             if call is None:
                 continue
-            # `kind` says what it is, in one comparison instead of isinstance's call; type checkers cannot follow.
-            kind = type(event)
+            kind = type(event)  # pyright: ignore[reportUnknownVariableType]  # see above
             if kind is Http2Head:
-                content = event.content  # type: ignore[union-attr]  # see above
+                content: bytes | None = event.content
                 if content is not None:
-                    call.head = event  # type: ignore[assignment]  # see above
+                    call.head = event
                     call.first_at = now
                     call.content = content
                     self._finish(stream, call, now)
                     continue
                 self._proven = True
-                call.take_head(event, now)  # type: ignore[arg-type]  # see above
+                call.take_head(event, now)
             elif kind is bytes:
-                stream.take_content(call, event)  # type: ignore[arg-type]  # see above
+                stream.take_content(call, event)
             elif kind is EndOfMessage:
-                call.received_trailers = event.trailers  # type: ignore[union-attr]  # see above
+                call.received_trailers = event.trailers
                 self._finish(stream, call, now)
             else:
-                self._fail_stream(stream, call, event)  # type: ignore[arg-type]  # see above
+                self._fail_stream(stream, call, event)
             if call.phase_due is not None:
                 call.phase_due = now + call.phase_limit
 
     def _finish(self, stream: Http2Stream, call: Call, now: float) -> None:
         """A response is complete."""
-        self._proven = self._freed = True
+        self._proven = True
         call.ended = True
         call.ended_at = now
-        # `_remove`, written out: every response ends here.
-        stream.closed = True
-        stream.call = call.connection = None
-        self.streams.discard(stream)
-        if self._feeders:
-            self._feeders.pop(stream, None)
+        self._remove(stream, call)
         if call.uploading or (stream.has_content and self.engine.queued(stream.number)):
             # Nobody wants the rest (RFC 9113 section 8.1).
             self.engine.reset(stream.number, NO_ERROR)
-        if not call.keep_alive:
-            self._retired = True
         waiter = call.wakeable
         if waiter is not None and not waiter.done():
             waiter.set_result(None)

@@ -99,8 +99,7 @@ class Http2Stream:
         if not self.number:
             connection.refuse(self, call)
             return
-        if not connection.is_dirty:
-            connection.flush_soon()
+        connection.flush_soon()
 
     def write_piece(self, piece: bytes | memoryview, sized: bool) -> None:
         self._queue(deque((memoryview(piece),)))

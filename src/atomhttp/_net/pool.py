@@ -214,12 +214,6 @@ class Pool:
 
     def _share(self, bucket: Bucket, call: Call) -> Carrier | None:
         """A stream of a connection that serves others as well; None where none has room."""
-        if self.driver is not None and self.limits.lifetime is None:
-            # `_find_room` where there is nothing to mind, written out: nearly every request of an asynchronous client.
-            for busy in bucket.busy:
-                if busy.room:
-                    return busy.open_stream()
-            return None
         connection = self._find_room(bucket, call)
         return None if connection is None else connection.open_stream()
 

@@ -32,15 +32,14 @@ def check_resend(request: Request, error: AtomHTTPError) -> None:
     """
     if not isinstance(error, AtomHTTPNetworkError) or error.from_caller or not request.outline.resend:
         raise error
-    if error.elsewhere:
-        request.farewells += 1
-        has_had_its_turn = request.farewells > MAX_FAREWELLS
-    else:
-        has_had_its_turn = request.resent or not (error.reused or error.unprocessed)
-    if has_had_its_turn:
-        raise error
     if error.request is not request:
         # Another call's, made by a function of the caller's in the middle of this one.
+        raise error
+    if error.elsewhere:
+        may_go_on = request.farewells < MAX_FAREWELLS
+    else:
+        may_go_on = not request.resent and (error.reused or error.unprocessed)
+    if not may_go_on:
         raise error
     if not error.unprocessed and not may_repeat(request, IDEMPOTENT):
         error.message += "; the request may have been sent, and a second time might do it twice"
@@ -49,7 +48,10 @@ def check_resend(request: Request, error: AtomHTTPError) -> None:
         error.message += USED_UP
         raise error
     # A connection whose server refuses streams is alive, and one that is going away is not taken again.
-    request.resent = request.resent or not error.elsewhere
+    if error.elsewhere:
+        request.farewells += 1
+    else:
+        request.resent = True
     request.fresh = not error.unprocessed
     _logger.debug("%s is sent again: %s", request, error.message)
 
