@@ -13,24 +13,21 @@ Over TLS there is a fourth end, a FIN without close_notify, which is a truncatio
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import hostile.case
 from atomhttp import (
     AtomHTTPError,
     AtomHTTPNetworkError,
     AtomHTTPProtocolError,
     AtomHTTPTimeoutError,
 )
+from hostile.case import BYTEWISE, EOF, FEEDS, RST, SILENCE, WHOLE
 
-# How a row's bytes are cut into writes
-WHOLE, BYTEWISE, CUTS = "whole", "bytewise", "cuts"
-FEEDS = (WHOLE, BYTEWISE, CUTS)
-
-# How its connection ends
-EOF, RST, SILENCE, TRUNCATED = "eof", "rst", "silence", "truncated"
+# One more way to end: a FIN without close_notify
+TRUNCATED = "truncated"
 PLAIN_ENDS = (EOF, RST, SILENCE)
 TLS_ENDS = (EOF, RST, SILENCE, TRUNCATED)
 
@@ -106,34 +103,10 @@ class Row:
         return outcome if isinstance(outcome, Answer) and ending == EOF else CUT
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(hostile.case.Case[Row]):
     """One way to play a row."""
 
-    row: Row
-    feed: str
-    ending: str
-    tls: bool
-    is_sync: bool = False
-
-    @property
-    def how(self) -> str:
-        return "-".join([self.feed, self.ending, "tls" if self.tls else "plain", *(["sync"] if self.is_sync else [])])
-
-    @property
-    def name(self) -> str:
-        return f"{self.row.name} [{self.how}]"
-
-    def pieces(self) -> list[bytes]:
-        """The row's bytes as they are written."""
-        says = self.row.says
-        if self.feed == WHOLE:
-            return [says] if says else []
-        if self.feed == BYTEWISE:
-            return [says[at : at + 1] for at in range(len(says))]
-        chance = random.Random(self.name)
-        cuts = sorted(chance.sample(range(1, len(says)), min(len(says) - 1, chance.randint(1, 5)))) if says[1:] else []
-        return [says[start:end] for start, end in zip([0, *cuts], [*cuts, len(says)], strict=True) if start < end]
+    __slots__ = ()
 
 
 def every_case(row: Row) -> Iterator[Case]:

@@ -10,13 +10,11 @@ import asyncio
 import contextlib
 import gzip
 import os
-import random
 import select
 import socket
 import ssl
 import sys
 import threading
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +22,7 @@ import pytest
 
 from atomhttp import AtomHTTP, AtomHTTPError, AtomHTTPNetworkError, AtomHTTPProtocolError, SyncAtomHTTP
 from contract.flavours import wait
+from hostile.case import EOF, RST, SILENCE, play_chosen
 from hostile.http2_rows.row import (
     DECENT,
     OK,
@@ -37,10 +36,11 @@ from hostile.http2_rows.row import (
     is_always_played,
 )
 from hostile.http2_rows.table import ROWS
-from hostile.row import CUT, EOF, RESET, RST, SILENCE, TIMED_OUT
+from hostile.row import CUT, RESET, TIMED_OUT
 from support.async_tests import run_test
 from support.certificates import Certificates
 from support.clock import VirtualClockLoop, engine_clock
+from support.http2_only import opened
 from support.http2_peer import (
     ALTSVC,
     MAX_FRAME_SIZE,
@@ -81,34 +81,13 @@ MIB = 1024 * KIB
 # Of the virtual clock's seconds.
 TIMEOUT = 5.0
 
-SEED = os.environ.get("HOSTILE_SEED", "1")
-IS_FULL = os.environ.get("HOSTILE") == "full"
-
 both = pytest.mark.parametrize("kind", ["async", "sync"])
 only_linux = pytest.mark.skipif(
     sys.platform != "linux", reason="NO MEMORY WAS MEASURED: only Linux has a /proc that tells it"
 )
 
 
-@contextlib.asynccontextmanager
-async def opened(kind: str, **options: Any) -> AsyncIterator[Any]:
-    """A client that speaks nothing but HTTP/2. The synchronous one blocks the test's loop, but not the peer."""
-    given = {"http2": "only", "timeout": PATIENCE, **options}
-    client: Any = AtomHTTP(**given) if kind == "async" else SyncAtomHTTP(**given)
-    try:
-        yield client
-    finally:
-        await wait(client.close())
-
-
 # The rows
-
-
-def chosen_cases(row: Row) -> Iterator[Case]:
-    for case in every_case(row):
-        # By its name, so that a new row does not choose the others' cases anew.
-        if IS_FULL or is_always_played(case) or random.Random(f"{SEED} {row.name} {case.how}").random() < 0.05:
-            yield case
 
 
 def test_the_table_is_as_large_as_promised() -> None:
@@ -123,12 +102,7 @@ def test_the_table_is_as_large_as_promised() -> None:
 
 @pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
 def test_row(row: Row, certificates: Certificates) -> None:
-    for case in chosen_cases(row):
-        try:
-            play(case, certificates)
-        except BaseException as error:
-            error.add_note(f"played {case.how}")
-            raise
+    play_chosen(every_case(row), is_always_played, 0.05, lambda case: play(case, certificates))
 
 
 def play(case: Case, certificates: Certificates) -> None:

@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import random
 import socket
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from atomhttp import AtomHTTP, AtomHTTPError, SyncAtomHTTP
-from hostile.row import EOF, RST, SILENCE, TRUNCATED, Answer, Case, Refused, Row, every_case, is_always_played
+from hostile.case import EOF, RST, SILENCE, play_chosen
+from hostile.row import TRUNCATED, Answer, Case, Refused, Row, every_case, is_always_played
 from hostile.table import ROWS
 from support.async_tests import run_test
 from support.certificates import Certificates
@@ -28,17 +26,6 @@ from support.server import PATIENCE
 
 # Of the virtual clock's seconds; a real one is only waited out where a test fails.
 TIMEOUT = 5.0
-
-
-SEED = os.environ.get("HOSTILE_SEED", "1")
-IS_FULL = os.environ.get("HOSTILE") == "full"
-
-
-def chosen_cases(row: Row) -> Iterator[Case]:
-    for case in every_case(row):
-        # By its name, so that a new row does not choose the others' cases anew.
-        if IS_FULL or is_always_played(case) or random.Random(f"{SEED} {case.name}").random() < 0.1:
-            yield case
 
 
 def test_the_table_is_as_large_as_promised() -> None:
@@ -56,12 +43,7 @@ def test_no_two_rows_are_one() -> None:
 
 @pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
 def test_row(row: Row, certificates: Certificates) -> None:
-    for case in chosen_cases(row):
-        try:
-            play(case, certificates)
-        except BaseException as error:
-            error.add_note(f"played {case.how}")
-            raise
+    play_chosen(every_case(row), is_always_played, 0.1, lambda case: play(case, certificates))
 
 
 def play(case: Case, certificates: Certificates) -> None:

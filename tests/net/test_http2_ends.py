@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -17,11 +16,11 @@ from atomhttp import (
     AtomHTTPError,
     AtomHTTPNetworkError,
     AtomHTTPTimeoutError,
-    SyncAtomHTTP,
 )
 from atomhttp._pipeline.resend import MAX_FAREWELLS
 from contract.flavours import wait
 from support.clock import VirtualClockLoop
+from support.http2_only import opened
 from support.http2_peer import (
     HEADER_TABLE_SIZE,
     INITIAL_WINDOW_SIZE,
@@ -62,17 +61,6 @@ from support.server import PATIENCE
 
 MIB = 1024 * 1024
 both = pytest.mark.parametrize("kind", ["async", "sync"])
-
-
-@contextlib.asynccontextmanager
-async def opened(kind: str = "async", **options: Any) -> AsyncIterator[Any]:
-    """A client that speaks nothing but HTTP/2. The synchronous one blocks the test's loop, but not the peer."""
-    given = {"http2": "only", "timeout": PATIENCE, **options}
-    client: Any = AtomHTTP(**given) if kind == "async" else SyncAtomHTTP(**given)
-    try:
-        yield client
-    finally:
-        await wait(client.close())
 
 
 async def until(condition: Callable[[], Any]) -> None:

@@ -8,8 +8,6 @@ import functools
 import json
 import math
 import os
-import subprocess
-import sys
 import textwrap
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -29,6 +27,7 @@ from atomhttp import (
 from contract.flavours import Api, close, each, wait
 from net.measured_client import Memory
 from support.certificates import Certificates
+from support.forks import run_in_fork
 from support.http2_content import BIG, BLOB, GZIP_JSON, HUGE_SIZE, JSON, TEXT
 from support.http2_servers import KINDS, SECURE, Http2Server, find_program, run_http2_server
 from support.nginx import Nginx
@@ -810,13 +809,5 @@ FORK = textwrap.dedent(
 
 @pytest.mark.parametrize("kind", ["async", "sync"])
 def test_parent_and_child_go_their_own_ways(nginx2: Http2Server, certificates: Certificates, kind: str) -> None:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(each for each in sys.path if each)}
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORK, kind, nginx2.urls["tls"], certificates.ca],
-        env=environment,
-        timeout=60,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_in_fork(FORK, kind, nginx2.urls["tls"], certificates.ca)
     assert done.returncode == 0, done.stderr

@@ -6,8 +6,6 @@ import asyncio
 import gc
 import json
 import os
-import subprocess
-import sys
 import textwrap
 import threading
 from collections.abc import Callable
@@ -18,6 +16,7 @@ import uvloop
 from atomhttp import AtomHTTP, AtomHTTPClosedError, SyncAtomHTTP
 from atomhttp._net.drivers import aio
 from atomhttp._net.reactor import live_reactors
+from support.forks import run_in_fork
 from support.nginx import Nginx
 from support.origin import Origin
 from support.server import silent_address
@@ -305,15 +304,7 @@ FORK = textwrap.dedent(
 def test_parent_and_child_go_their_own_ways(request: pytest.FixtureRequest, kind: str, secure: bool) -> None:
     origin: Origin = request.getfixturevalue("tls_origin" if secure else "origin")
     ca = str(request.getfixturevalue("certificates").ca) if secure else ""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(each for each in sys.path if each)}
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORK, kind, origin.url, ca],
-        env=environment,
-        timeout=60,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_in_fork(FORK, kind, origin.url, ca)
     assert done.returncode == 0, done.stderr
     used: dict[str, set[int]] = {}
     for each in origin.requests:
@@ -324,18 +315,6 @@ def test_parent_and_child_go_their_own_ways(request: pytest.FixtureRequest, kind
     assert not used["child"] & (used["before"] | used["parent"] | used["after"]), json.dumps(str(used))
     # The parent's connections were not hurt: it went on with those it had.
     assert used["before"] & used["parent"] & used["after"]
-
-
-def run_in_fork(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(each for each in sys.path if each)}
-    return subprocess.run(
-        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", textwrap.dedent(program), *arguments],
-        env=environment,
-        timeout=30,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 def test_a_lookup_under_way_at_the_fork_is_forgotten_by_the_child(origin: Origin) -> None:

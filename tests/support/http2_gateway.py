@@ -42,7 +42,7 @@ from hyperframe.frame import Frame, GoAwayFrame, HeadersFrame
 
 from support.http2_origin import AHEAD, WOULD_BLOCK, read_request
 from support.peer import Peer, reset_connection
-from support.server import PATIENCE, LocalServer, send_close_notify
+from support.server import PATIENCE, LocalServer, leave
 
 # Fields of the script's that are about its connection, which the client does not see.
 _HOP_BY_HOP = (b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade")
@@ -191,12 +191,7 @@ class Http2Relay:
         if self._end is End.RESET:
             reset_connection(self._connection)
         elif self._end is not End.BY_CLIENT:
-            send_close_notify(self._connection)
-            with contextlib.suppress(OSError):  # the client may have gone already
-                self._connection.settimeout(PATIENCE)
-                socket.socket.shutdown(self._connection, socket.SHUT_WR)
-                while socket.socket.recv(self._connection, 65_536):  # of TLS whatever comes: nobody reads it
-                    pass
+            leave(self._connection)
 
     # The client's frames
 

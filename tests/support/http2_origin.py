@@ -27,7 +27,7 @@ from h2.connection import H2Connection
 from hyperframe.frame import GoAwayFrame
 
 from support.framing import Head
-from support.server import PATIENCE, send_close_notify
+from support.server import PATIENCE, leave
 
 if TYPE_CHECKING:
     from support.origin import Answer, Origin, Received
@@ -92,7 +92,7 @@ class Http2Conversation:
             self._tidy()
         if self._streams:
             raise EOFError(f"the client closed with {len(self._streams)} streams under way")
-        self._leave()
+        leave(self._connection)
 
     def _await(self) -> None:
         """Wait for the socket and for answers, and take what there is."""
@@ -116,15 +116,6 @@ class Http2Conversation:
         for stream in self._streams.values():
             if not stream.complete:
                 self._origin._left()
-
-    def _leave(self) -> None:
-        """End our side, and read until the client has ended its own: else the kernel may take back what we sent."""
-        send_close_notify(self._connection)
-        with contextlib.suppress(OSError):  # the client may have gone already
-            self._connection.settimeout(PATIENCE)
-            socket.socket.shutdown(self._connection, socket.SHUT_WR)
-            while socket.socket.recv(self._connection, 65_536):  # of TLS whatever comes: nobody reads it
-                pass
 
     # The client's frames
 

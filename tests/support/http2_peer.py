@@ -16,6 +16,7 @@ where they were opened by steps (`greet`, `change_settings`, `grant`, `serve`), 
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import socket
 import ssl
@@ -29,7 +30,7 @@ import hpack
 from support.certificates import Certificates
 from support.framing import read_exactly
 from support.peer import Conversation, Peer, Script, ScriptError, Step
-from support.server import PATIENCE
+from support.server import PATIENCE, drain_socket
 
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
@@ -597,8 +598,12 @@ def read_on() -> Step:
         try:
             while read_frame(on) is not None:
                 pass
-        except (ConnectionError, EOFError, ssl.SSLError):
+        except (ConnectionError, EOFError):
             pass
+        except ssl.SSLError:
+            # OpenSSL reads no more once it has ended its own side in the middle of the client's record.
+            with contextlib.suppress(ConnectionError):
+                drain_socket(on.socket)
 
     return read_on
 

@@ -164,6 +164,21 @@ def send_close_notify(connection: socket.socket) -> None:
             connection.unwrap()
 
 
+def leave(connection: socket.socket) -> None:
+    """End our side, and read until the client has ended its own."""
+    send_close_notify(connection)
+    with contextlib.suppress(OSError):  # the client may have gone already
+        socket.socket.shutdown(connection, socket.SHUT_WR)
+        drain_socket(connection)
+
+
+def drain_socket(connection: socket.socket) -> None:
+    """Read to the end, of TLS whatever comes. Who closes before that may have the kernel take back what was sent."""
+    connection.settimeout(PATIENCE)
+    while socket.socket.recv(connection, 65_536):
+        pass
+
+
 @contextlib.contextmanager
 def silent_address(host: str = "127.0.0.1") -> Iterator[tuple[str, int]]:
     """`(host, port)` where a connect() neither succeeds nor fails: Linux drops what a full accept queue cannot take."""

@@ -16,15 +16,15 @@ it is, and CutShort is an error of the connection's, or of a response that was c
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import hostile.case
 from atomhttp import AtomHTTPError, AtomHTTPProtocolError
-from hostile.row import BYTEWISE, EOF, FEEDS, RST, SILENCE, WHOLE
+from hostile.case import BYTEWISE, EOF, FEEDS, RST, SILENCE, WHOLE
 from support.http2_peer import Code, Field
 
-# How its connection goes on: as a decent server, or as `hostile.row` has it
+# How its connection goes on: as a decent server, or as `hostile.case` has it
 DECENT = "decent"
 ENDS = (DECENT, EOF, RST, SILENCE)
 
@@ -94,37 +94,13 @@ class Row:
     """Whether it is said in the place of the peer's preface."""
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One way to play a row."""
+class Case(hostile.case.Case[Row]):
+    """Played bytewise, a large row is so in its first and its last bytes, which is where heads of frames are."""
 
-    row: Row
-    feed: str
-    ending: str
-    tls: bool
-    is_sync: bool = False
+    __slots__ = ()
 
-    @property
-    def how(self) -> str:
-        return "-".join([self.feed, self.ending, "tls" if self.tls else "plain", *(["sync"] if self.is_sync else [])])
-
-    def pieces(self) -> list[bytes]:
-        """The row's bytes as they are written."""
-        says = self.row.says
-        if self.feed == WHOLE:
-            return [says] if says else []
-        if self.feed == BYTEWISE:
-            # A large one is so in its first and its last bytes, which is where heads of frames are.
-            first, last = says[:400], says[400:][-100:]
-            middle = says[len(first) : len(says) - len(last)]
-            return [
-                *(bytes([byte]) for byte in first),
-                *([middle] if middle else []),
-                *(bytes([each]) for each in last),
-            ]
-        chance = random.Random(f"{self.row.name} {self.how}")
-        cuts = sorted(chance.sample(range(1, len(says)), min(len(says) - 1, chance.randint(1, 5)))) if says[1:] else []
-        return [says[start:end] for start, end in zip([0, *cuts], [*cuts, len(says)], strict=True) if start < end]
+    def _every_byte(self, size: int) -> list[int]:
+        return [at for at in range(1, size) if at <= 400 or at >= size - 100]
 
 
 def every_case(row: Row) -> Iterator[Case]:
