@@ -32,7 +32,7 @@ LEAKS = """
     if len(kept) % 300 == 0:
         tasks.append(asyncio.ensure_future(asyncio.sleep(3600)))
         timers.append(Timer())
-        next(live_reactors()).timers.add(timers[-1], time.monotonic() + 3600)
+        live_reactors()[0].timers.add(timers[-1], time.monotonic() + 3600)
 """
 LEAKING = """
 import asyncio, socket, sys, time

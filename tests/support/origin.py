@@ -17,7 +17,9 @@ import contextlib
 import json
 import socket
 import ssl
+import sys
 import threading
+from array import array
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -33,7 +35,10 @@ CHUNK = 1_000
 
 def pattern(size: int) -> bytes:
     """`size` bytes in which a lost, doubled or moved piece shows: the position, four bytes at a time."""
-    return b"".join(position.to_bytes(4, "big") for position in range(0, size, 4))[:size]
+    positions = array("I", range(0, size, 4))
+    if sys.byteorder == "little":
+        positions.byteswap()
+    return positions.tobytes()[:size]
 
 
 @dataclass(frozen=True, slots=True)

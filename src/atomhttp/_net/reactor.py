@@ -20,7 +20,7 @@ import os
 import socket
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -39,7 +39,8 @@ RECENT: Final = 0.001
 IN_SIGHT: Final = 512
 _NONE: Final[Mapping[int, int]] = MappingProxyType({})
 
-# Every reactor there is, by its driver: the two live and die together, and what is compiled takes no weak references.
+# Every reactor that has not been closed, by its driver: the two live and die together, and what is compiled takes no
+# weak references.
 _drivers: weakref.WeakSet[Driver] = weakref.WeakSet()
 
 # Longer waits are taken in turns: poll(2) counts milliseconds in an int.
@@ -283,6 +284,7 @@ class Reactor:
         while self._closing:
             self._closing.pop().close()
         self.poller.close()
+        _drivers.discard(self._driver)
 
     @property
     def handler_count(self) -> int:
@@ -334,19 +336,15 @@ class _Waker:
         self._outer.close()
 
 
-def live_reactors() -> Iterator[Reactor]:
+def live_reactors() -> list[Reactor]:
     """The reactors that have not been closed."""
-    return iter([reactor for reactor in _all_reactors() if not reactor.closed])
-
-
-def _all_reactors() -> list[Reactor]:
     # A driver that is just being made has none yet.
     return [driver.reactor for driver in list(_drivers) if hasattr(driver, "reactor")]
 
 
 def _forget_after_fork() -> None:
     # The parent goes on with these descriptors: no epoll_ctl, no close_notify, only our copies are closed.
-    for reactor in _all_reactors():
+    for reactor in live_reactors():
         reactor.close_all()
 
 
