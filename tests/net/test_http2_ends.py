@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
+import re
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -40,6 +43,7 @@ from support.http2_peer import (
     expect_request,
     expect_requests,
     expect_rst,
+    frame,
     goaway,
     grant,
     greet,
@@ -701,3 +705,29 @@ async def test_settings_that_change_nothing_are_acknowledged() -> None:
             await client.get(peer.url)
         acknowledged = [came for came in peer.sessions[0].frames if came.kind == 4 and came.flags & 1]
         assert len(acknowledged) == 2
+
+
+# The log
+
+
+@pytest.mark.parametrize(
+    ("ends", "line"),
+    [
+        ([respond(200), send(goaway(1))], "takes no more streams, and the last one has ended; closed"),
+        ([end(), read_on()], "closed by the peer; closed"),
+        ([send(frame(0, 0, 0, b"DATA of no stream"))], r"the server broke HTTP/2: PROTOCOL_ERROR.*; closed"),
+    ],
+    ids=["goodbye", "lost", "broken"],
+)
+async def test_the_log_tells_how_a_connection_ended(
+    caplog: pytest.LogCaptureFixture, ends: list[Step], line: str
+) -> None:
+    caplog.set_level(logging.DEBUG, "atomhttp.connection")
+    with Http2Peer([greet(), expect_request(), *ends]) as peer:
+        async with opened() as client:
+            with contextlib.suppress(AtomHTTPError):
+                await client.get(peer.url)
+            await until(lambda: client.pool_stats().open == 0)
+    first, *_, last = [record.getMessage() for record in caplog.records]
+    assert re.fullmatch(rf"connected to 127\.0\.0\.1:{peer.port} in \d+\.\d ms, by HTTP/2", first), first
+    assert re.fullmatch(rf"<Http2Connection .*>: {line}", last), last

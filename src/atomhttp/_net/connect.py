@@ -16,7 +16,7 @@ from atomhttp._net.race import Race
 from atomhttp._net.resolve import Address, is_literal, resolve
 from atomhttp._net.socks import import_socksio, open_socks_tunnel
 from atomhttp._net.stream import SocketStream, Stream
-from atomhttp._net.tls_context import PROTOCOLS, build_context, choose_protocols
+from atomhttp._net.tls_context import HTTP2, PROTOCOLS, build_context, choose_protocols
 from atomhttp._net.tls_session import TLSSession
 from atomhttp._net.tunnel import open_tunnel
 from atomhttp.errors import AtomHTTPNetworkError, AtomHTTPOptionError, AtomHTTPProxyError
@@ -53,8 +53,14 @@ async def connect(route: Route, call: Call, session: TLSSession | None = None) -
     if context is not None:
         where = (route.host, route.port)
         await steps.encrypt(conversation, context, route.server_hostname, where, session, protocols)
-    _logger.debug("connected to %s in %.1f ms", route.name, (call.driver.now() - began) * 1e3)
+    speaks = "HTTP/2" if speaks_http2(conversation.stream, route) else "HTTP/1.1"
+    _logger.debug("connected to %s in %.1f ms, by %s", route.name, (call.driver.now() - began) * 1e3, speaks)
     return conversation.stream
+
+
+def speaks_http2(stream: Stream, route: Route) -> bool:
+    """Whether HTTP/2 goes over it: the server chose it (ALPN), or, in clear, it is all that may be spoken."""
+    return stream.protocol == HTTP2 or (route.http2 == "only" and stream.protocol is None)
 
 
 class _Steps:

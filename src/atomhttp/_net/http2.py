@@ -415,6 +415,7 @@ class Http2Connection(Connection):
         if self.streams:
             self._owner.serve_waiters()
         elif self._retired or self.engine.going_away or not self.engine.limit:
+            _logger.debug("%r: takes no more streams, and the last one has ended; closed", self)
             self.close()
         else:
             self._become_idle(now)
@@ -447,6 +448,7 @@ class Http2Connection(Connection):
             self._lost(_closed_by_peer(), is_end=True)
             return
         failure.request_sent = "yes"
+        _logger.debug("%r: %s; closed", self, failure.message)
         self.fail(failure)
 
     def _lost(self, error: OSError, is_end: bool = False) -> None:
@@ -459,6 +461,7 @@ class Http2Connection(Connection):
         if self.engine.failure is not None:
             self._broken()
             return
+        _logger.debug("%r: %s; closed", self, error.strerror or error)
         failed = [(call, self._describe_loss(error, is_end, stream, call)) for stream, call in self._carried()]
         try:
             self.close()

@@ -27,12 +27,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from atomhttp._model.route import Route
 from atomhttp._net.call import Call
-from atomhttp._net.connect import connect
+from atomhttp._net.connect import connect, speaks_http2
 from atomhttp._net.connection import Carrier, Connection
 from atomhttp._net.http1 import Http1Connection, SharedHttp1Connection
 from atomhttp._net.pool_policy import Decision, Facts, decide, oldest_servable
 from atomhttp._net.stream import Stream
-from atomhttp._net.tls_context import HTTP2
 from atomhttp._net.tls_session import TLSSession
 from atomhttp.errors import AtomHTTPClosedError, AtomHTTPNetworkError, AtomHTTPTimeoutError
 
@@ -359,8 +358,7 @@ class Pool:
     def _build_connection(self, stream: Stream, bucket: Bucket, now: float) -> Pooled:
         limits, shared = self.limits, self.driver is None
         connection: Pooled
-        # In clear nobody could be asked: it must be known.
-        bucket.multiplexes = stream.protocol == HTTP2 or (bucket.route.http2 == "only" and stream.protocol is None)
+        bucket.multiplexes = speaks_http2(stream, bucket.route)
         if bucket.multiplexes:
             from atomhttp._net.http2 import Http2Connection, SharedHttp2Connection  # an extra, for those who ask for it
 
