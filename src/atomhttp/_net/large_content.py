@@ -20,6 +20,19 @@ _HUGE_PAGE: Final = 2 * 1024 * 1024
 _MADV_HUGEPAGE: Final = 14
 
 
+class _Room(BytesIO):
+    """Nothing is to be closed when it is freed.
+
+    Its like would try, and where an error's traceback still holds a window of it the collector frees both in any order:
+    from Python 3.13 on that is reported as an exception that was ignored.
+    """
+
+    __slots__ = ()
+
+    def __del__(self) -> None:
+        pass
+
+
 class LargeContent:
     """Content of an announced length, as it comes.
 
@@ -38,7 +51,7 @@ class LargeContent:
     def _reserve(self, begun: memoryview) -> None:
         # A BytesIO that alone refers to its bytes lets them be written in place, and gives them away without a copy.
         # And `bytes(size)`, unlike a bytearray, does not touch the memory that it gets.
-        self._content = BytesIO(bytes(min(self._length, TRUST * len(begun))))
+        self._content = _Room(bytes(min(self._length, TRUST * len(begun))))
         self._room = self._content.getbuffer()
         _ask_for_huge_pages(self._room)
         self._size = len(begun)
