@@ -1,4 +1,4 @@
-"""Whether a source archive and a wheel hold what they should: all that is tracked of it, and nothing else.
+"""Whether a source archive and the wheels hold what they should: all that is tracked of it, and nothing else.
 
 `python scripts/package_contents.py dist`; `scripts/package` calls it.
 """
@@ -39,6 +39,14 @@ def expected_wheel(tracked: set[str], version: str) -> set[str]:
     info = f"atomhttp-{version}.dist-info"
     described = {f"{info}/{name}" for name in ("METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE")}
     return {name.removeprefix("src/") for name in tracked if name.startswith("src/")} | described
+
+
+def expected_compiled(pure: set[str], compiled: list[str], found: set[str]) -> set[str]:
+    """The files of a compiled wheel: a module for each of `compiled`, and one of mypyc's that holds what they do."""
+    kinds = {name.partition(".")[2] for name in found if name.endswith((".so", ".pyd"))}
+    modules = {name.removeprefix("/src/").removesuffix(".py") for name in compiled}
+    together = {name for name in found if re.fullmatch(r"[0-9a-f]{20}__mypyc\.[^/]+", name)}
+    return pure | {f"{module}.{kind}" for module in modules for kind in kinds} | together
 
 
 def compare(what: str, found: set[str], expected: set[str]) -> list[str]:
@@ -83,9 +91,11 @@ def check_archives(directory: Path) -> list[str]:
     """What is wrong about the archives in `directory`."""
     configuration = tomllib.loads((ROOT / "pyproject.toml").read_text())
     included = configuration["tool"]["hatch"]["build"]["targets"]["sdist"]["include"]
+    modules = configuration["tool"]["hatch"]["build"]["targets"]["wheel"]["hooks"]["mypyc"]["include"]
     version, tracked = read_version(), tracked_files()
     sdist, wheel = directory / f"atomhttp-{version}.tar.gz", directory / f"atomhttp-{version}-py3-none-any.whl"
-    if sorted(directory.iterdir()) != sorted((sdist, wheel)):
+    compiled = sorted(directory.glob(f"atomhttp-{version}-cp3*.whl"))
+    if sorted(directory.iterdir()) != sorted((sdist, wheel, *compiled)):
         return [f"{directory}: {[each.name for each in directory.iterdir()]}, expected {sdist.name} and {wheel.name}"]
     with tarfile.open(sdist) as archive:
         members = archive.getmembers()
@@ -98,7 +108,14 @@ def check_archives(directory: Path) -> list[str]:
         wrong += compare(wheel.name, set(archived.namelist()), expected_wheel(tracked, version))
         metadata = archived.read(f"atomhttp-{version}.dist-info/METADATA").decode()
     wrong += check_metadata(metadata, configuration["project"], version)
-    for each in (sdist, wheel):
+    for each in compiled:
+        with zipfile.ZipFile(each) as archived:
+            # auditwheel names folders as well.
+            found = {name for name in archived.namelist() if not name.endswith("/")}
+        wrong += compare(each.name, found, expected_compiled(expected_wheel(tracked, version), modules, found))
+        if not any(name.endswith((".so", ".pyd")) for name in found):
+            wrong.append(f"{each.name}: nothing in it is compiled")
+    for each in (sdist, wheel, *compiled):
         print(f"{each.name}: {each.stat().st_size / 1024:.0f} KiB")
     return wrong
 

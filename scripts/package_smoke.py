@@ -1,6 +1,7 @@
 """What a user does first, with an installed atomhttp: import it, send a request, run the program.
 
-`python scripts/package_smoke.py EXTRA` in an environment that has nothing but atomhttp and that extra.
+`python scripts/package_smoke.py EXTRA pure` in an environment that has nothing but atomhttp and that extra; "compiled"
+where it is to be the compiled build.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import atomhttp
+import atomhttp._net.http1
 
 # What an extra brings: the module, and the content coding that a request offers then.
 MODULES = {
@@ -61,9 +63,11 @@ def find_extras(name: str) -> set[str]:
     return set(MODULES) if name == "all" else {name} & set(MODULES)
 
 
-def check_installed(extras: set[str]) -> None:
+def check_installed(extras: set[str], build: str) -> None:
     """Their modules are there, those of the others are not, and it is the installed package that was imported."""
-    assert Path(atomhttp.__file__).is_relative_to(sysconfig.get_path("purelib")), atomhttp.__file__
+    assert Path(atomhttp.__file__).is_relative_to(sysconfig.get_path("platlib")), atomhttp.__file__
+    engine = Path(str(atomhttp._net.http1.__file__))
+    assert (engine.suffix == ".py") == (build == "pure"), engine
     assert Path(atomhttp.__file__).with_name("py.typed").exists()
     assert atomhttp.__version__ == version("atomhttp")
     for extra, module in MODULES.items():
@@ -106,10 +110,10 @@ def check_program(extras: set[str]) -> None:
             assert "Traceback" not in done.stderr, done.stderr
 
 
-def main(name: str) -> None:
+def main(name: str, build: str) -> None:
     """Checks the environment that has the extra `name`, "all", or none."""
     extras = find_extras(name)
-    check_installed(extras)
+    check_installed(extras, build)
     server = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -120,8 +124,8 @@ def main(name: str) -> None:
         thread.join()
         server.server_close()
     check_program(extras)
-    print(f"Python {platform.python_version()}, {name}: atomhttp {atomhttp.__version__} works")
+    print(f"Python {platform.python_version()}, {name}, {build}: atomhttp {atomhttp.__version__} works")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], sys.argv[2])
