@@ -198,11 +198,20 @@ class Terminal(Screen):
             assert time.monotonic() < deadline, self.written
             self._read(0.05)
 
-    def wait(self) -> int:
-        """Until the program has ended: its exit code."""
-        deadline = time.monotonic() + PATIENCE * 3
+    def wait(self, *, interrupt: bool = False) -> int:
+        """Until the program has ended: its exit code.
+
+        Args:
+            interrupt: press Ctrl+C every three seconds. The first one comes to nothing where it meets Python between
+                its last look at signals and a read that blocks.
+        """
+        begun = pressed = time.monotonic()
         while self.process.poll() is None:
-            assert time.monotonic() < deadline, self.written
+            now = time.monotonic()
+            assert now < begun + PATIENCE * 3, self.written
+            if interrupt and now > pressed + 3:
+                self.interrupt()
+                pressed = now
             # A program that writes more than the terminal holds waits for us.
             self._read(0.05)
         while self._read(0):

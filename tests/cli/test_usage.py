@@ -245,7 +245,7 @@ def test_ctrl_c_at_the_password(origin: Origin) -> None:
     with Terminal("get", f"{origin.url}/echo", "--auth", "ada") as terminal:
         terminal.wait_for("Password of ada: ")
         terminal.interrupt()
-        assert terminal.wait() == 130
+        assert terminal.wait(interrupt=True) == 130
         assert "Traceback" not in terminal.text
     assert origin.requests == []
 
