@@ -8,7 +8,6 @@ random, ended by RST or by silence, without close_notify, over TLS, to the synch
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 from typing import Any
 
@@ -21,7 +20,7 @@ from hostile.table import ROWS
 from support.async_tests import run_test
 from support.certificates import Certificates
 from support.clock import VirtualClockLoop, engine_clock
-from support.peer import Conversation, Peer, Script, Step, drain, end, expect_body, expect_head, reset
+from support.peer import Conversation, Peer, Script, Step, drain, end, expect_body, expect_head, reset, unless_gone
 from support.server import PATIENCE
 
 # Of the virtual clock's seconds; a real one is only waited out where a test fails.
@@ -87,16 +86,6 @@ def say(case: Case) -> Step:
             on.socket.sendall(piece)
 
     return say
-
-
-def unless_gone(step: Step) -> Step:
-    """The client closes as soon as it has refused, or got, what it needs: the rest need not be said."""
-
-    def unless_gone(on: Conversation) -> None:
-        with contextlib.suppress(OSError):
-            step(on)
-
-    return unless_gone
 
 
 # The client's side

@@ -12,6 +12,7 @@ the ``with`` block (``hold()`` is released there), or when a connection came tha
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import io
 import select
@@ -215,6 +216,16 @@ def drain() -> Step:
             pass
 
     return drain
+
+
+def unless_gone(step: Step) -> Step:
+    """`step`, where a client may close as soon as it has refused, or got, what it needs: the rest need not be said."""
+
+    def unless_gone(on: Conversation) -> None:
+        with contextlib.suppress(OSError):
+            step(on)
+
+    return unless_gone
 
 
 # Steps that send
