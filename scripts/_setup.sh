@@ -39,6 +39,10 @@ find_python() {
         "Install one (Debian and Ubuntu: apt-get install python3 python3-venv) or name it: PYTHON=/path/to/python $0"
 }
 
+has_c_compiler() {
+    command -v "${CC:-cc}" >/dev/null || command -v gcc >/dev/null
+}
+
 # mypyc (2.4.1) throws into coroutines by a signature that Python has deprecated since 3.12. Where warnings are errors, a
 # compiled client there could not even be cancelled.
 can_be_compiled_for() {

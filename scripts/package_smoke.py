@@ -65,7 +65,8 @@ def find_extras(name: str) -> set[str]:
 
 def check_installed(extras: set[str], build: str) -> None:
     """Their modules are there, those of the others are not, and it is the installed package that was imported."""
-    assert Path(atomhttp.__file__).is_relative_to(sysconfig.get_path("platlib")), atomhttp.__file__
+    place = sysconfig.get_path("purelib" if build == "pure" else "platlib")
+    assert Path(atomhttp.__file__).is_relative_to(place), atomhttp.__file__
     engine = Path(str(atomhttp._net.http1.__file__))
     assert (engine.suffix == ".py") == (build == "pure"), engine
     assert Path(atomhttp.__file__).with_name("py.typed").exists()

@@ -8,7 +8,6 @@ import functools
 import json
 import math
 import os
-import textwrap
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -752,8 +751,7 @@ def test_a_hundred_loops_one_after_the_other(nginx2: Http2Server, certificates: 
     asyncio.run(client.close())
 
 
-FORK = textwrap.dedent(
-    """
+FORK = """
     import asyncio, json, os, sys
     from atomhttp import AtomHTTP, SyncAtomHTTP
 
@@ -804,7 +802,6 @@ FORK = textwrap.dedent(
     assert client.pool_stats().open == 1
     assert client.pool_stats().reused > before.reused
     """
-)
 
 
 @pytest.mark.parametrize("kind", ["async", "sync"])

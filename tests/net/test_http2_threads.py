@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from atomhttp import AtomHTTP, SyncAtomHTTP
+from atomhttp import SyncAtomHTTP
 from atomhttp._net import pool as pools
 from atomhttp._net.http2 import Http2Connection, SharedHttp2Connection
 from contract.flavours import wait
+from support.http2_only import opened
 from support.http2_peer import (
     INITIAL_WINDOW_SIZE,
     MAX_CONCURRENT_STREAMS,
@@ -157,10 +158,7 @@ async def test_an_answer_to_content_that_never_left_takes_no_stream_away(kind: s
     early = [expect_request(whole=False), respond(200, body=b"2"), expect_rst(code=Code.NO_ERROR)]
     script = [settings, expect_request(), respond(200, body=b"1"), *early, expect_request(), respond(200, body=b"3")]
     with Http2Peer([*script, read_on()]) as peer:
-        client: Any = (AtomHTTP if kind == "async" else SyncAtomHTTP)(http2="only", timeout=PATIENCE, maxConnections=1)
-        try:
+        async with opened(kind, maxConnections=1) as client:
             assert (await wait(client.get(peer.url))).data == 1
             assert (await wait(client.post(peer.url, b"x" * 1_000))).data == 2
             assert (await wait(client.get(peer.url))).data == 3
-        finally:
-            await wait(client.close())

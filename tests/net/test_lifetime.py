@@ -6,7 +6,6 @@ import asyncio
 import gc
 import json
 import os
-import textwrap
 import threading
 from collections.abc import Callable
 
@@ -243,8 +242,7 @@ def test_two_clients_share_a_reactor_and_close_alone(nginx: Nginx) -> None:
 # fork
 
 
-FORK = textwrap.dedent(
-    """
+FORK = """
     import asyncio, os, sys
     from atomhttp import AtomHTTP, SyncAtomHTTP
 
@@ -296,7 +294,6 @@ FORK = textwrap.dedent(
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, "the child failed"
     run("after", 10)
     """
-)
 
 
 @pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
