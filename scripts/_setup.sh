@@ -43,12 +43,6 @@ has_c_compiler() {
     command -v "${CC:-cc}" >/dev/null || command -v gcc >/dev/null
 }
 
-# mypyc (2.4.1) throws into coroutines by a signature that Python has deprecated since 3.12. Where warnings are errors, a
-# compiled client there could not even be cancelled.
-can_be_compiled_for() {
-    "$1" -c 'import sys; sys.exit(sys.version_info >= (3, 12))'
-}
-
 use_environment() {
     local extras=$1 python stamp want
     # Made anew when it is broken: by an interrupted run, or because its interpreter is gone.

@@ -91,7 +91,7 @@ def check_archives(directory: Path) -> list[str]:
     """What is wrong about the archives in `directory`."""
     configuration = tomllib.loads((ROOT / "pyproject.toml").read_text())
     included = configuration["tool"]["hatch"]["build"]["targets"]["sdist"]["include"]
-    modules = configuration["tool"]["hatch"]["build"]["targets"]["wheel"]["hooks"]["mypyc"]["include"]
+    modules = configuration["tool"]["hatch"]["build"]["targets"]["wheel"]["hooks"]["custom"]["include"]
     version, tracked = read_version(), tracked_files()
     sdist, wheel = directory / f"atomhttp-{version}.tar.gz", directory / f"atomhttp-{version}-py3-none-any.whl"
     compiled = sorted(directory.glob(f"atomhttp-{version}-cp3*.whl"))
