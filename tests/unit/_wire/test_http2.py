@@ -26,7 +26,9 @@ from atomhttp._wire.http2 import (
     MAX_STREAMS,
     OUTPUT,
     REFUSED_STREAM,
+    SPARE_WINDOW,
     STREAM_WINDOW,
+    WIDE_WINDOW,
     Http2Engine,
     Http2Head,
     StreamFailed,
@@ -322,6 +324,62 @@ def test_what_is_not_acknowledged_holds_back_its_stream_and_no_other() -> None:
     pair.engine.acknowledge(slow, STREAM_WINDOW)
     pair.settle()
     assert pair.server.local_flow_control_window(slow) == STREAM_WINDOW
+
+
+def consume(pair: Pair, stream: int, size: int) -> None:
+    """The server sends so much, and whoever reads keeps up with it."""
+    while size > 0:
+        pair.server.send_data(stream, bytes(min(size, 16_384)))
+        size -= 16_384
+        for _, piece in pair.settle():
+            pair.engine.acknowledge(stream, len(piece))
+        pair.settle()
+
+
+def test_a_stream_whose_consumer_keeps_up_gets_a_wider_window() -> None:
+    pair = Pair()
+    stream = pair.ask()
+    pair.server.send_headers(stream, OK)
+    pair.settle()
+    consume(pair, stream, STREAM_WINDOW - 16_384)
+    assert pair.server.local_flow_control_window(stream) <= STREAM_WINDOW
+    consume(pair, stream, 16_384 + STREAM_WINDOW)
+    assert WIDE_WINDOW // 2 < pair.server.local_flow_control_window(stream) <= WIDE_WINDOW
+    sent = 0
+    while size := min(16_384, pair.server.local_flow_control_window(stream)):
+        pair.server.send_data(stream, bytes(size))
+        sent += size
+        pair.settle()
+    # Nobody consumes any more: that is all that is held.
+    assert WIDE_WINDOW // 2 < sent <= WIDE_WINDOW
+
+
+@pytest.mark.parametrize("end", ["end", "reset by us", "reset by the server"])
+def test_wide_windows_are_as_many_as_the_connections_has_room_for(end: str) -> None:
+    """So that streams that nobody reads can never hold up the others."""
+    pair = Pair()
+    streams = [pair.ask(str(number)) for number in range(20)]
+    for stream in streams:
+        pair.server.send_headers(stream, OK)
+        pair.settle()
+        consume(pair, stream, 2 * STREAM_WINDOW)
+    wide = [each for each in streams if pair.server.local_flow_control_window(each) > STREAM_WINDOW]
+    assert wide == streams[:8]
+    assert SPARE_WINDOW // (WIDE_WINDOW - STREAM_WINDOW) == 8
+    consume(pair, streams[8], STREAM_WINDOW)
+    assert pair.server.local_flow_control_window(streams[8]) <= STREAM_WINDOW
+    # What one that ends had is for another.
+    if end == "end":
+        pair.server.end_stream(streams[0])
+    elif end == "reset by us":
+        pair.engine.reset(streams[0])
+    else:
+        pair.server.reset_stream(streams[0])
+    pair.settle()
+    consume(pair, streams[8], STREAM_WINDOW)
+    assert pair.server.local_flow_control_window(streams[8]) > STREAM_WINDOW
+    consume(pair, streams[9], STREAM_WINDOW)
+    assert pair.server.local_flow_control_window(streams[9]) <= STREAM_WINDOW
 
 
 @pytest.mark.parametrize("end", ["end", "reset by us", "reset by the server"])
