@@ -16,7 +16,6 @@ where they were opened by steps (`greet`, `change_settings`, `grant`, `serve`), 
 
 from __future__ import annotations
 
-import contextlib
 import enum
 import socket
 import ssl
@@ -29,8 +28,8 @@ import hpack
 
 from support.certificates import Certificates
 from support.framing import read_exactly
-from support.peer import Conversation, Peer, Script, ScriptError, Step
-from support.server import PATIENCE, drain_socket
+from support.peer import Conversation, Peer, Script, ScriptError, Step, drain_ciphertext
+from support.server import PATIENCE
 
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
@@ -601,9 +600,7 @@ def read_on() -> Step:
         except (ConnectionError, EOFError):
             pass
         except ssl.SSLError:
-            # OpenSSL reads no more once it has ended its own side in the middle of the client's record.
-            with contextlib.suppress(ConnectionError):
-                drain_socket(on.socket)
+            drain_ciphertext(on)
 
     return read_on
 

@@ -29,7 +29,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from support.framing import Head, read_body, read_exactly, read_head
-from support.server import PATIENCE, LocalServer, send_close_notify
+from support.server import PATIENCE, LocalServer, drain_socket, send_close_notify
 
 if TYPE_CHECKING:
     from support.http2_gateway import Http2Gateway
@@ -212,10 +212,18 @@ def drain() -> Step:
         try:
             while on.stream.read1(65_536):
                 pass
-        except (ConnectionError, ssl.SSLError):
+        except ConnectionError:
             pass
+        except ssl.SSLError:
+            drain_ciphertext(on)
 
     return drain
+
+
+def drain_ciphertext(on: Conversation) -> None:
+    """Read on where OpenSSL does not any more: it has ended its own side in the middle of the client's record."""
+    with contextlib.suppress(ConnectionError):
+        drain_socket(on.socket)
 
 
 def unless_gone(step: Step) -> Step:
