@@ -275,6 +275,16 @@ async def test_an_early_answer_ends_the_upload_and_the_connection(origin: Origin
     assert len(given) < 900
 
 
+@pytest.mark.parametrize("kind", ["bytes", "iterator"])
+async def test_a_server_that_answers_as_it_reads_gets_all_of_it(loop_kind: str, kind: str) -> None:
+    begun = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n"
+    with Peer([expect_head(), send(begun), expect_body(), send(b"5\r\n last\r\n0\r\n\r\n"), drain()]) as peer:
+        async with AtomHTTP() as client:
+            response = await client.post(peer.url, data=large(kind, []))
+            assert response.text == "first last"
+    assert len(peer.received(0)) > 50_000_000
+
+
 async def test_an_early_answer_whose_body_comes_slowly(loop_kind: str) -> None:
     go = threading.Event()
     head = b"HTTP/1.1 413 Too Large\r\nContent-Length: 10\r\n\r\nfirst"

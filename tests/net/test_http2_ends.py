@@ -279,6 +279,18 @@ async def test_an_early_answer_without_a_reset_ends_the_upload_too(kind: str) ->
     assert peer.connections == 1
 
 
+@both
+async def test_a_server_that_answers_as_it_reads_gets_all_of_it(kind: str) -> None:
+    begun, rest = headers(1, (b":status", b"200")) + data(1, b"first"), data(1, b" last", end=True)
+    script = [greet(), expect_request(whole=False), send(begun), grant(1_000_000), expect_content()]
+    with Http2Peer([*script, send_as_answer(rest), serve()]) as peer:
+        async with opened(kind) as client:
+            assert (await wait(client.post(f"{peer.url}/a", (bytes(50_000) for _ in range(20))))).data == "first last"
+            assert (await wait(client.get(f"{peer.url}/b"))).data == "GET /b"
+        assert peer.requests[0].body == bytes(1_000_000)
+    assert peer.connections == 1
+
+
 # GOAWAY
 
 
@@ -713,7 +725,7 @@ async def test_settings_that_change_nothing_are_acknowledged() -> None:
 @pytest.mark.parametrize(
     ("ends", "line"),
     [
-        ([respond(200), send(goaway(1))], "takes no more streams, and the last one has ended; closed"),
+        ([send_as_answer(goaway(1) + response(1)), read_on()], "takes no more streams, and the last one has ended; closed"),
         ([end(), read_on()], "closed by the peer; closed"),
         ([send(frame(0, 0, 0, b"DATA of no stream"))], r"the server broke HTTP/2: PROTOCOL_ERROR.*; closed"),
     ],

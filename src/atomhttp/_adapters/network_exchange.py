@@ -188,10 +188,20 @@ async def _send_pieces(connection: Carrier, call: Call, body: Any) -> bool:
 
 
 def _wanted(connection: Carrier, call: Call) -> bool:
-    """Whether the peer still listens: no final response yet, and the connection takes bytes."""
+    """Whether the peer still listens, and the connection takes bytes."""
     if call.error is not None:
         raise call.error
-    return call.head is None and not connection.closed and not connection.write_failed
+    return (call.head is None or _answers_as_it_reads(call)) and not connection.closed and not connection.write_failed
+
+
+def _answers_as_it_reads(call: Call) -> bool:
+    """Whether a response that has come before the content went out whole wants the rest of it.
+
+    A success does, while it goes on: a server that converts or echoes what it gets would wait for the end for ever. But
+    whoever reads the response as a stream has to get it first.
+    """
+    assert call.head is not None
+    return 200 <= call.head.status <= 299 and not call.ended and not call.streaming
 
 
 async def _drain(connection: Carrier, call: Call) -> bool:
