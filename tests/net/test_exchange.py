@@ -334,13 +334,14 @@ async def test_a_connection_that_dies_during_an_upload(loop_kind: str, kind: str
 EXPECT = {"Expect": "100-continue"}
 
 
-async def test_the_body_waits_for_100(loop_kind: str) -> None:
-    def nothing_yet(on: Conversation) -> None:
-        on.socket.settimeout(0.05)
-        with pytest.raises(TimeoutError):
-            on.socket.recv(1)
-        on.socket.settimeout(PATIENCE)
+def nothing_yet(on: Conversation) -> None:
+    on.socket.settimeout(0.05)
+    with pytest.raises(TimeoutError):
+        on.socket.recv(1)
+    on.socket.settimeout(PATIENCE)
 
+
+async def test_the_body_waits_for_100(loop_kind: str) -> None:
     script = [
         expect_head(),
         nothing_yet,
@@ -364,6 +365,19 @@ async def test_a_final_answer_instead_of_100_spares_the_body(loop_kind: str) -> 
         async with AtomHTTP() as client:
             assert (await client.post(peer.url, data=b"body", headers=EXPECT)).status == 417
             # The server may still wait for the body that the head announced.
+            assert open_count(client) == 0
+    assert not peer.received(0).endswith(b"body")
+
+
+async def test_a_success_instead_of_100_spares_the_body_too(virtual_clock: VirtualClockLoop) -> None:
+    """However long it takes: the second after which the body would go all the same is for servers that say nothing."""
+    begun, go = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no", threading.Event()
+    with Peer([expect_head(), send(begun), wait(go), send(b"k"), expect_end()]) as peer:
+        async with AtomHTTP() as client:
+            posted = asyncio.create_task(client.post(peer.url, data=b"body", headers=EXPECT))
+            await asyncio.sleep(2)
+            go.set()
+            assert (await posted).text == "ok"
             assert open_count(client) == 0
     assert not peer.received(0).endswith(b"body")
 

@@ -115,9 +115,9 @@ async def _send_content(connection: Carrier, call: Call, request: Request, head:
         went_out = await _drain(connection, call)
     else:
         connection.start(call, outline.method, head)
-        if outline.block.expects_continue and request.has_body:
-            await _await_continue(connection, call)
-        went_out = await _drain(connection, call) and await _send_rest(connection, call, body)
+        expects = outline.block.expects_continue and request.has_body
+        wanted = await _await_continue(connection, call) if expects else True
+        went_out = wanted and await _drain(connection, call) and await _send_rest(connection, call, body)
     if went_out:
         call.uploading = False
     call.enter("headers", outline.timeout.read)
@@ -214,16 +214,18 @@ async def _drain(connection: Carrier, call: Call) -> bool:
     return False
 
 
-async def _await_continue(connection: Carrier, call: Call) -> None:
+async def _await_continue(connection: Carrier, call: Call) -> bool:
+    """Whether the content is to go out: a final response instead of "100 Continue" says that it is not."""
     call.enter("headers", call.timeout.read)
     timers = call.driver.reactor.timers
     alarm = _Alarm(call)
     timers.add(alarm, call.driver.now() + CONTINUE_DELAY)
     try:
-        while not call.continued and not alarm.rung and _wanted(connection, call):
+        while call.head is None and not call.continued and not alarm.rung and _wanted(connection, call):
             await call.wait()
     finally:
         timers.discard(alarm)
+    return call.head is None
 
 
 class _Alarm:
