@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import inspect
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 # Its plugin would import it when the run is over, and let trio register a random generator that the leak guard's
 # gc.freeze has by then hidden from it: a warning, which is an error.
@@ -38,6 +39,16 @@ def pytest_configure() -> None:
     for name in SCRUBBED:
         os.environ.pop(name, None)
         os.environ.pop(name.lower(), None)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Tens of thousands of tests are made, and none is dropped: the collector would look through them for nothing."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
 
 
 def pytest_collection_finish() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import pkgutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -15,20 +17,54 @@ from support.origin import Origin
 MODULES = sorted(each.name for each in pkgutil.walk_packages(atomhttp.__path__, "atomhttp."))
 
 
+# Imports each module that it is told in a child of its own, which ends as an interpreter does; says how, and with what
+# complaint. Without the package's own __init__, which would import everything else first.
+IMPORTER = f"""
+import importlib, os, sys, types
+package = types.ModuleType("atomhttp")
+package.__path__ = {list(atomhttp.__path__)!r}
+sys.modules["atomhttp"] = package
+for line in sys.stdin:
+    read, write = os.pipe()
+    child = os.fork()
+    if not child:
+        os.dup2(write, 2)
+        os.close(read)
+        os.close(write)
+        importlib.import_module(line.strip())
+        break
+    os.close(write)
+    with open(read) as complaint:
+        said = complaint.read()
+    print((os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), said), flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def import_alone() -> Iterator[Callable[[str], tuple[int, str]]]:
+    """`import_alone(module)`: the exit code and stderr of an interpreter that imports nothing else."""
+    with subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", IMPORTER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as importer:
+
+        def ask(module: str) -> tuple[int, str]:
+            print(module, file=importer.stdin, flush=True)
+            code, complaint = ast.literal_eval(importer.stdout.readline())
+            return code, complaint
+
+        yield ask
+
+
 @pytest.mark.parametrize("module", MODULES)
-def test_a_module_imports_alone(module: str) -> None:
-    # Without the package's own __init__, which would import everything else first.
-    program = (
-        "import importlib, sys, types\n"
-        "package = types.ModuleType('atomhttp')\n"
-        f"package.__path__ = {list(atomhttp.__path__)!r}\n"
-        "sys.modules['atomhttp'] = package\n"
-        f"importlib.import_module({module!r})\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, timeout=30, check=False
-    )
-    assert done.returncode == 0, done.stderr
+def test_a_module_imports_alone(module: str, import_alone: Callable[[str], tuple[int, str]]) -> None:
+    code, complaint = import_alone(module)
+    assert code == 0, complaint
+
+
+def test_a_module_that_does_not_import_is_seen(import_alone: Callable[[str], tuple[int, str]]) -> None:
+    code, complaint = import_alone("atomhttp.nowhere")
+    assert code == 1
+    assert "ModuleNotFoundError" in complaint
 
 
 # Extras, and what only its own users should pay for. What multidict and msgspec import is not ours to leave out.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import gzip
 import os
 import select
@@ -106,7 +107,7 @@ def test_row(row: Row, certificates: Certificates) -> None:
 
 
 def play(case: Case, certificates: Certificates) -> None:
-    tls = http2_context(certificates) if case.tls else None
+    tls = server_context(certificates) if case.tls else None
     with BadPeer(case, tls) as peer:
         options = {
             "http2": "only",
@@ -124,6 +125,12 @@ def play(case: Case, certificates: Certificates) -> None:
         else:
             run_test(converse(case, peer, options), asyncio.SelectorEventLoop)
     judge_connections(case, peer)
+
+
+@functools.cache
+def server_context(certificates: Certificates) -> ssl.SSLContext:
+    """One for all cases: the key costs more to load than most of them to play."""
+    return http2_context(certificates)
 
 
 class BadPeer(Http2Peer):

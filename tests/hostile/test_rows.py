@@ -8,7 +8,9 @@ random, ended by RST or by silence, without close_notify, over TLS, to the synch
 from __future__ import annotations
 
 import asyncio
+import functools
 import socket
+import ssl
 from typing import Any
 
 import pytest
@@ -46,7 +48,7 @@ def test_row(row: Row, certificates: Certificates) -> None:
 
 
 def play(case: Case, certificates: Certificates) -> None:
-    tls = certificates.server_context() if case.tls else None
+    tls = server_context(certificates) if case.tls else None
     with Peer(script(case), tls=tls) as peer:
         options = {
             "timeout": TIMEOUT if case.ending == SILENCE else PATIENCE,
@@ -66,6 +68,12 @@ def play(case: Case, certificates: Certificates) -> None:
 
 
 # The peer's side
+
+
+@functools.cache
+def server_context(certificates: Certificates) -> ssl.SSLContext:
+    """One for all cases: the key costs more to load than most of them to play."""
+    return certificates.server_context()
 
 
 def script(case: Case) -> Script:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dis
+import functools
 import gc
 import linecache
 import signal
@@ -301,10 +302,17 @@ class Stepper:
 
 def _is_with_exit(frame: FrameType) -> bool:
     """Whether a `with` block is about to be left. A real signal cannot come between that and `__exit__`."""
-    line = linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()
+    if not _is_with(frame.f_code.co_filename, frame.f_lineno):
+        return False
     operation = dis.opname[frame.f_code.co_code[frame.f_lasti]]
     # Entering begins with loading the context manager.
-    return line.startswith("with ") and not operation.startswith(("LOAD_FAST", "LOAD_GLOBAL", "LOAD_DEREF"))
+    return not operation.startswith(("LOAD_FAST", "LOAD_GLOBAL", "LOAD_DEREF"))
+
+
+@functools.cache
+def _is_with(path: str, line: int) -> bool:
+    # Asked at every line that is executed, a million times.
+    return linecache.getline(path, line).strip().startswith("with ")
 
 
 def steps(function: Callable[[int], Callable[[], Any]], stride: int = 1) -> Iterator[tuple[int, str]]:

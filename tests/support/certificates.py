@@ -43,7 +43,10 @@ class Certificates:
     def server_context(self, leaf: trustme.LeafCert | None = None, *, ask_client: bool = False) -> ssl.SSLContext:
         """A fresh server context; with `ask_client` the handshake fails without a certificate of this CA."""
         context = _context(ssl.PROTOCOL_TLS_SERVER)
-        (leaf or self._server).configure_cert(context)
+        if leaf is None:
+            context.load_cert_chain(self.server)  # trustme would write the same file anew
+        else:
+            leaf.configure_cert(context)
         if ask_client:
             context.verify_mode = ssl.CERT_REQUIRED
             self._authority.configure_trust(context)

@@ -229,6 +229,8 @@ class Kind:
         streams: how many requests it takes at a time on one connection.
         applies: whether `support.http2_application` answers what it has no content for.
         reloads: whether it can take its configuration anew without that a request fails.
+        huge_size: how many bytes the file at /huge has. One server has a gigabyte; a quarter of it is several times as
+            much as a client may hold, and shows the same of the others.
     """
 
     program: str
@@ -236,10 +238,11 @@ class Kind:
     streams: int
     applies: bool = True
     reloads: bool = False
+    huge_size: int = 1 << 28
 
 
 KINDS = {
-    "nginx": Kind("nginx", "nginx", 128, reloads=True),
+    "nginx": Kind("nginx", "nginx", 128, reloads=True, huge_size=1 << 30),
     "haproxy": Kind("haproxy", "haproxy", 100, reloads=True),
     "caddy": Kind("caddy", "caddy", 250, reloads=True),
     "nghttpd": Kind("nghttpd", "nghttp2-server", 100, applies=False),
@@ -303,6 +306,11 @@ class Http2Server:
                 self._processes.append(process)
         self.wait_until(lambda: all(self._sockets(door, LISTEN) for door in self.urls), "opened not all of its ports")
         self.wait_until(lambda: speaks_http2("127.0.0.1", self.port("clear")), "did not start")
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started, and not killed since."""
+        return bool(self._processes)
 
     def kill(self) -> None:
         """At once, in the middle of whatever it does (SIGKILL)."""
@@ -381,7 +389,7 @@ def run_http2_server(kind: str, program: str, certificates: Certificates) -> Ite
     with contextlib.ExitStack() as stack:
         # Not pytest's own directory: its path may be longer than a unix socket's may be.
         root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=f"{kind}-")))
-        write_files(root / "files")
+        write_files(root / "files", KINDS[kind].huge_size)
         server = _PREPARE[kind](program, root, certificates, stack)
         stack.callback(server.kill)
         server.start()

@@ -373,9 +373,10 @@ def peak_of_reading(coded: bytes, codings: Sequence[str], size: int) -> int:
         assert total == size
 
 
+# A hundred times what it may cost would show it as well; a gigabyte passes the whole client in `hostile/test_bombs.py`.
 @pytest.mark.parametrize(
     ("coder", "size"),
-    [("gzip", 1 << 30), ("deflate", 1 << 26), ("raw deflate", 1 << 26), ("br", 1 << 28), ("zstd", 1 << 28)],
+    [("gzip", 1 << 28), ("deflate", 1 << 26), ("raw deflate", 1 << 26), ("br", 1 << 28), ("zstd", 1 << 28)],
 )
 def test_a_bomb_costs_a_few_pieces(coder: str, size: int) -> None:
     assert peak_of_reading(zeros(size, coder), [coding(coder)], size) < 200 * 1024

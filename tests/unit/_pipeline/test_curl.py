@@ -596,7 +596,8 @@ def test_the_built_in_fields_are_the_clients() -> None:
 
 # Any values
 
-TEXT = st.text(st.characters(codec="utf-8"), max_size=30)
+# What UTF-8 can encode. (By `codec="utf-8"` a second would pass in finding that out.)
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 VALUE = TEXT.map(lambda text: "".join(char for char in text if ord(char) >= 32 and char != "\x7f").strip(" \t"))
 
 
