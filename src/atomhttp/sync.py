@@ -119,7 +119,10 @@ class SyncAtomHTTP(ClientBase, SyncVerbs):
 
     def _open_stream(self, reader: ContentReader, driver: BlockingDriver) -> SyncResponseStream:
         # The stream holds on to the client: one that was dropped would close the connection under it.
-        return SyncResponseStream(reader, self._run)
+        stream = SyncResponseStream(reader, self._run)
+        # In this order: somebody closes it, whatever comes in between.
+        reader.hand_over()
+        return stream
 
     def _run(self, start: Callable[[Any], Coroutine[Any, Any, T]]) -> T:
         return self._units.run(start)

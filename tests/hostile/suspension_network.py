@@ -394,6 +394,7 @@ class Wire:
         inbox: what has arrived and was not read yet.
         gone: whether the client has left.
         busy: whether the peer is in the middle of a request: a client must not keep such a connection.
+        is_talkative: whether the peer may say something at any time, also to a client that asks nothing (HTTP/2).
     """
 
     def __init__(self, network: Network, client: MemorySocket, peer: Peer) -> None:
@@ -401,6 +402,7 @@ class Wire:
         self.inbox = bytearray()
         self.gone = False
         self.busy = False
+        self.is_talkative = False
         self._client = client
         self._awake = False
         self._over = False
@@ -410,12 +412,22 @@ class Wire:
 
     # For peers
 
-    def receive(self) -> Generator[None, None, bytes]:
-        """What comes next; b"" when the client has left."""
-        while not self.inbox and not self.gone:
-            yield
+    def poll(self) -> bytes | None:
+        """What has come by now, None when nothing has; b"" when the client has left."""
+        if not self.inbox and not self.gone:
+            return None
         received = bytes(self.inbox)
         self.inbox.clear()
+        return received
+
+    def has_its_say(self) -> None:
+        """It speaks HTTP/2; see `is_talkative`."""
+        self.is_talkative = True
+
+    def receive(self) -> Generator[None, None, bytes]:
+        """What comes next; b"" when the client has left."""
+        while (received := self.poll()) is None:
+            yield
         return received
 
     def send(self, data: bytes) -> None:

@@ -129,18 +129,26 @@ class TLSWire:
                 self._flush()
                 return True
 
-    def receive(self) -> Generator[None, None, bytes]:
+    def poll(self) -> bytes | None:
         while True:
             try:
                 return self._tls.read(65_536)
             except ssl.SSLWantReadError:
-                received = yield from self._wire.receive()
+                received: bytes | None = self._wire.poll()
                 if not received:
-                    return b""
+                    return received
                 self._incoming.write(received)
             except ssl.SSLError:
                 # close_notify, or what a broken connection leaves.
                 return b""
+
+    def has_its_say(self) -> None:
+        self._wire.has_its_say()
+
+    def receive(self) -> Generator[None, None, bytes]:
+        while (received := self.poll()) is None:
+            yield
+        return received
 
     def send(self, data: bytes) -> None:
         self._tls.write(data)

@@ -28,6 +28,7 @@ from atomhttp import (
     Timeout,
 )
 from contract.flavours import close, wait
+from hostile.http2_suspension_peers import http2_origin
 from hostile.suspension_network import Network
 from hostile.suspension_peers import behind_tls, connect_proxy, expected, origin, socks_proxy
 from hostile.suspensions import Scenario, Stage
@@ -41,14 +42,17 @@ LARGE = 270_000
 SCENARIOS: dict[str, Scenario] = {}
 
 
-def build_network(tls: ssl.SSLContext, wrong_tls: ssl.SSLContext) -> Network:
-    """Who is there in every scenario; `wrong_tls` has a certificate for another name."""
+def build_network(tls: ssl.SSLContext, wrong_tls: ssl.SSLContext, http2_tls: ssl.SSLContext) -> Network:
+    """Who is there in every scenario; `wrong_tls` has a certificate for another name, `http2_tls` chooses "h2"."""
     behind: dict[str, Any] = {"origin.test:80": origin, "10.0.0.1:80": origin}
     behind |= {"origin.test:443": behind_tls(tls, origin), "10.0.0.1:443": behind_tls(tls, origin)}
     peers: dict[Any, Any] = {
         ("10.0.0.1", 80): origin,
         ("10.0.0.1", 443): behind_tls(tls, origin),
         ("10.0.0.1", 444): behind_tls(wrong_tls, origin),
+        ("10.0.0.1", 81): http2_origin(),
+        ("10.0.0.1", 82): http2_origin(streams=1),
+        ("10.0.0.1", 445): behind_tls(http2_tls, http2_origin()),
         ("10.0.0.2", 80): origin,
         ("10.0.0.3", 3128): connect_proxy(behind),
         ("10.0.0.3", 3129): behind_tls(tls, connect_proxy(behind)),
@@ -71,13 +75,14 @@ def scenario(
     may_fail: tuple[type[AtomHTTPError], ...] = (),
     repeats: bool = False,
     outlasts_abort: bool = False,
+    ends_connections: bool = False,
     **options: Any,
 ) -> Callable[[Callable[[Stage], Coroutine[Any, Any, Any]]], Callable[[Stage], Coroutine[Any, Any, Any]]]:
     """Enters a function into the table; see `Scenario`."""
 
     def enter(act: Callable[[Stage], Coroutine[Any, Any, Any]]) -> Callable[[Stage], Coroutine[Any, Any, Any]]:
         assert name not in SCENARIOS
-        row = (suspensions, operations, origins, is_sync, may_fail, repeats, outlasts_abort)
+        row = (suspensions, operations, origins, is_sync, may_fail, repeats, outlasts_abort, ends_connections)
         SCENARIOS[name] = Scenario(name, act, {"hosts": HOSTS, "timeout": 30, **options}, *row)
         return act
 
@@ -253,7 +258,7 @@ async def _(stage: Stage) -> None:
 
 @scenario("TLS, a stream", 6, 16, origins=(HTTPS,))
 async def _(stage: Stage) -> None:
-    stage.compare(await stage.step(_stream(stage, f"{HTTPS}/chunked/a")), expected("GET", "/chunked/a").encode())
+    stage.compare(await stage.step(stream(stage, f"{HTTPS}/chunked/a")), expected("GET", "/chunked/a").encode())
 
 
 @scenario("TLS with a certificate for somebody else", 2, 6, origins=(HTTPS,))
@@ -282,7 +287,7 @@ async def _(stage: Stage) -> None:
 
 @scenario("CONNECT, TLS in TLS, a stream", 9, 39, origins=(HTTPS,), proxy="https://proxy.test:3129")
 async def _(stage: Stage) -> None:
-    stage.compare(await stage.step(_stream(stage, f"{HTTPS}/chunked/a")), expected("GET", "/chunked/a").encode())
+    stage.compare(await stage.step(stream(stage, f"{HTTPS}/chunked/a")), expected("GET", "/chunked/a").encode())
 
 
 @scenario("a proxy that cannot be reached", 1, 2, origins=(), proxy="http://proxy.test:9")
@@ -355,14 +360,14 @@ async def _(stage: Stage) -> None:
 
 @scenario("POST from an iterator", 11, 12)
 async def _(stage: Stage) -> None:
-    pieces = _pieces(stage, [b"one", b"two", bytes(70_000)])
-    await ask(stage, "POST", f"{HTTP}/plain/a", 70_006, data=pieces)
+    content = pieces(stage, [b"one", b"two", bytes(70_000)])
+    await ask(stage, "POST", f"{HTTP}/plain/a", 70_006, data=content)
 
 
 @scenario("PUT from an iterable, of a known length", 3, 11)
 async def _(stage: Stage) -> None:
-    pieces = [b"one", b"two", bytes(70_000)]
-    await ask(stage, "PUT", f"{HTTP}/plain/a", 70_006, data=_Repeatable(pieces), headers={"Content-Length": "70006"})
+    content = _Repeatable([b"one", b"two", bytes(70_000)])
+    await ask(stage, "PUT", f"{HTTP}/plain/a", 70_006, data=content, headers={"Content-Length": "70006"})
 
 
 @scenario("POST from a file of ours", 3, 19)
@@ -398,7 +403,7 @@ async def _(stage: Stage) -> None:
 
 @scenario("an answer before the upload has ended", 3, 5)
 async def _(stage: Stage) -> None:
-    response = await stage.step(stage.client.post(f"{HTTP}/early/a", _pieces(stage, [bytes(100_000)] * 4)))
+    response = await stage.step(stage.client.post(f"{HTTP}/early/a", pieces(stage, [bytes(100_000)] * 4)))
     stage.compare(response.status, 413)
     stage.compare(response.data, expected("POST", "/early/a"))
 
@@ -414,7 +419,7 @@ async def _(stage: Stage) -> None:
 
 @scenario("an answer before the upload has ended, which could go on", 3, 5)
 async def _(stage: Stage) -> None:
-    response = await stage.step(stage.client.post(f"{HTTP}/eager/a", _pieces(stage, [bytes(50_000)] * 6)))
+    response = await stage.step(stage.client.post(f"{HTTP}/eager/a", pieces(stage, [bytes(50_000)] * 6)))
     stage.compare(response.data, expected("POST", "/eager/a"))
 
 
@@ -476,7 +481,7 @@ async def _(stage: Stage) -> None:
 
 @scenario("redirect, the end a stream", 5, 10)
 async def _(stage: Stage) -> None:
-    stage.compare(await stage.step(_stream(stage, f"{HTTP}/moved/a")), expected("GET", "/plain/a").encode())
+    stage.compare(await stage.step(stream(stage, f"{HTTP}/moved/a")), expected("GET", "/plain/a").encode())
 
 
 # Retries
@@ -503,14 +508,14 @@ async def _(stage: Stage) -> None:
 
 @scenario("retry of a stream", 6, 10, repeats=True)
 async def _(stage: Stage) -> None:
-    read = _stream(stage, f"{HTTP}/busy/a", retry_config=RETRY)
+    read = stream(stage, f"{HTTP}/busy/a", retry_config=RETRY)
     stage.compare(await stage.step(read), expected("GET", "/busy/a").encode())
 
 
 @scenario("retry of a stream, asked for by a condition", 8, 10, repeats=True)
 async def _(stage: Stage) -> None:
     condition = stage.callback(lambda outcome, attempt: getattr(outcome, "status", 503) == 503)
-    read = _stream(stage, f"{HTTP}/busy/a", retry_config={**RETRY, "condition": condition})
+    read = stream(stage, f"{HTTP}/busy/a", retry_config={**RETRY, "condition": condition})
     stage.compare(await stage.step(read), expected("GET", "/busy/a").encode())
 
 
@@ -541,7 +546,7 @@ async def _(stage: Stage) -> None:
 
 @scenario("digest for a stream", 5, 10, repeats=True)
 async def _(stage: Stage) -> None:
-    read = _stream(stage, f"{HTTP}/digest/a", auth=DigestAuth("user", "password"))
+    read = stream(stage, f"{HTTP}/digest/a", auth=DigestAuth("user", "password"))
     stage.compare(await stage.step(read), expected("GET", "/digest/a").encode())
 
 
@@ -554,7 +559,7 @@ async def _(stage: Stage) -> None:
 @scenario("a token that is refreshed, for a stream", 7, 10, repeats=True)
 async def _(stage: Stage) -> None:
     auth = RefreshingAuth(stage.callback(lambda *_: "new"), "old")
-    read = _stream(stage, f"{HTTP}/token/a", auth=auth)
+    read = stream(stage, f"{HTTP}/token/a", auth=auth)
     stage.compare(await stage.step(read), expected("GET", "/token/a").encode())
 
 
@@ -592,7 +597,7 @@ async def _(stage: Stage) -> None:
 @scenario("transformResponse of a stream", 4, 7)
 async def _(stage: Stage) -> None:
     transform = stage.callback(lambda data, *_: data)
-    read = _stream(stage, f"{HTTP}/chunked/a", transform_response=transform)
+    read = stream(stage, f"{HTTP}/chunked/a", transform_response=transform)
     stage.compare(await stage.step(read), expected("GET", "/chunked/a").encode())
 
 
@@ -610,7 +615,7 @@ async def _(stage: Stage) -> None:
 async def _(stage: Stage) -> None:
     stage.client.interceptors.use(stage.callback(_nothing), True)
     try:
-        stage.compare(await stage.step(_stream(stage, f"{HTTP}/chunked/a")), expected("GET", "/chunked/a").encode())
+        stage.compare(await stage.step(stream(stage, f"{HTTP}/chunked/a")), expected("GET", "/chunked/a").encode())
     finally:
         stage.client.interceptors.clear()
 
@@ -618,24 +623,24 @@ async def _(stage: Stage) -> None:
 # Streams
 
 
-async def _stream(stage: Stage, url: str, **options: Any) -> bytes:
+async def stream(stage: Stage, url: str, **options: Any) -> bytes:
     response = await stage.client.get(url, response_type="stream", **options)
-    return b"".join(await _collect(response.data))
+    return b"".join(await collect(response.data))
 
 
-async def _collect(items: Any) -> list[Any]:
+async def collect(items: Any) -> list[Any]:
     """All of them. Without an async generator in between: one that is closed where it waits stays half open in 3.11."""
     return [item async for item in items] if hasattr(items, "__aiter__") else list(items)
 
 
 @scenario("a stream, read to its end", 5, 7)
 async def _(stage: Stage) -> None:
-    stage.compare(await stage.step(_stream(stage, f"{HTTP}/chunked/a")), expected("GET", "/chunked/a").encode())
+    stage.compare(await stage.step(stream(stage, f"{HTTP}/chunked/a")), expected("GET", "/chunked/a").encode())
 
 
 @scenario("a stream, up to the end of its connection", 5, 7)
 async def _(stage: Stage) -> None:
-    read = await stage.step(_stream(stage, f"{HTTP}/close/a"))
+    read = await stage.step(stream(stage, f"{HTTP}/close/a"))
     stage.compare(read, expected("GET", "/close/a").encode(), may_be_cut=True)
 
 
@@ -669,14 +674,14 @@ async def _(stage: Stage) -> None:
 async def _(stage: Stage) -> None:
     async def read() -> list[str]:
         response = await stage.client.get(f"{HTTP}/lines/a", response_type="stream")
-        return await _collect(response.data.iter_lines())
+        return await collect(response.data.iter_lines())
 
     stage.compare(await stage.step(read()), ["one", "two", "three"])
 
 
 @scenario("a stream that is coded", 7, 6, may_fail=(AtomHTTPDecodeError,))
 async def _(stage: Stage) -> None:
-    read = _stream(stage, f"{HTTP}/gzip/a", on_download_progress=stage.callback(_nothing))
+    read = stream(stage, f"{HTTP}/gzip/a", on_download_progress=stage.callback(_nothing))
     stage.compare(await stage.step(read), expected("GET", "/gzip/a").encode())
 
 
@@ -698,12 +703,12 @@ async def _(stage: Stage) -> None:
 
 @scenario("a stream with a limit", 3, 5, may_fail=(AtomHTTPLimitError,))
 async def _(stage: Stage) -> None:
-    await fails(stage, AtomHTTPLimitError, _stream(stage, f"{HTTP}/chunked/a", max_content_length=5))
+    await fails(stage, AtomHTTPLimitError, stream(stage, f"{HTTP}/chunked/a", max_content_length=5))
 
 
 @scenario("a stream of a refused status", 3, 6, may_fail=(AtomHTTPStatusError,))
 async def _(stage: Stage) -> None:
-    await fails(stage, AtomHTTPStatusError, _stream(stage, f"{HTTP}/refuse/a", validate_status=True))
+    await fails(stage, AtomHTTPStatusError, stream(stage, f"{HTTP}/refuse/a", validate_status=True))
 
 
 # The pool
@@ -814,7 +819,8 @@ async def _(stage: Stage) -> None:
 # What they are made of
 
 HERE = Path(__file__)
-HERE_SIZE = HERE.stat().st_size
+# Read, not only asked for: the first time that a file is read may take a thread, and a suspension more than the next.
+HERE_SIZE = len(HERE.read_bytes())
 
 
 def _nothing(*_: Any) -> None:
@@ -839,15 +845,15 @@ class _Repeatable:
         return iter(self._pieces)
 
 
-def _pieces(stage: Stage, pieces: Iterable[bytes]) -> Any:
+def pieces(stage: Stage, items: Iterable[bytes]) -> Any:
     """A one-shot body, whose pieces have to be waited for where that can be."""
     if stage.is_sync:
-        return (piece for piece in pieces)
-    return _SlowPieces(pieces, stage.callback(_nothing))
+        return (item for item in items)
+    return _SlowPieces(items, stage.callback(_nothing))
 
 
 class _SlowPieces:
-    """An async iterator that waits before each piece. No async generator: see `_collect`."""
+    """An async iterator that waits before each piece. No async generator: see `collect`."""
 
     def __init__(self, pieces: Iterable[bytes], pause: Callable[[], Awaitable[Any]]) -> None:
         self._pieces = iter(pieces)

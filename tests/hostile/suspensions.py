@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
+from unittest import mock
 from urllib.parse import urlsplit
 
 from atomhttp import (
@@ -27,8 +28,11 @@ from atomhttp import (
     SyncAtomHTTP,
 )
 from atomhttp._net.drivers import aio
+from atomhttp._net.http2 import Http2Connection
 from atomhttp._net.pool import PoolStats
 from atomhttp._net.reactor import live_reactors
+from atomhttp._wire import http2
+from atomhttp._wire.http2 import SPARE_WINDOW
 from contract.flavours import AwaitableClient, run_by_hand
 from hostile.suspension_network import Fault, HangError, MemoryPoller, Network, NetworkLoop, installed
 from hostile.suspension_peers import expected
@@ -63,6 +67,7 @@ class Scenario:
         may_fail: what may come out, besides AtomHTTPNetworkError, when the network fails.
         repeats: whether sending a request again is what the scenario is about.
         outlasts_abort: whether the call may end well although its signal was aborted: an interceptor is not broken off.
+        ends_connections: whether a connection of HTTP/2 is to close when its calls have ended.
     """
 
     name: str
@@ -75,6 +80,7 @@ class Scenario:
     may_fail: tuple[type[AtomHTTPError], ...]
     repeats: bool
     outlasts_abort: bool
+    ends_connections: bool = False
 
 
 @dataclass(frozen=True)
@@ -124,6 +130,8 @@ class Stage:
         self.helpers: list[asyncio.Task[Any]] = []
         self.files: list[Any] = []
         self.calls_after_the_end: list[Any] = []
+        # Those of HTTP/2 that there were when it was broken off.
+        self.shared: list[Http2Connection] = []
         self.task: asyncio.Task[Any] | None = None
         self._injection = injection
 
@@ -145,9 +153,9 @@ class Stage:
         """Runs `coroutine` in a task of its own; it has to end well, and does when the network is released."""
         self.helpers.append(asyncio.create_task(coroutine))
 
-    async def hold(self, path: str, **options: Any) -> None:
+    async def hold(self, path: str, origin: str = "http://origin.test", **options: Any) -> None:
         """Has another call wait for the answer to `path`: it has a connection by now."""
-        self.beside(self.client.get(f"http://origin.test{path}", signal=None, **options))
+        self.beside(self.client.get(f"{origin}{path}", signal=None, **options))
         while f"GET {path}" not in self.network.requests:
             await asyncio.sleep(0.01)
 
@@ -192,6 +200,7 @@ class Stage:
             return None
         if number == wanted.at or (number == wanted.at + 1 and wanted.kind == "again"):
             self.broken = True
+            self.shared = shared_connections(self.client)
             return wanted.kind
         return None
 
@@ -204,6 +213,35 @@ class Stage:
     def cancel(self, task: asyncio.Task[Any]) -> None:
         self.task = task
         self.cancelled = task.cancel()
+
+
+def shared_connections(client: Any) -> list[Http2Connection]:
+    """Those of HTTP/2 that are open."""
+    pooled = [connection for pool in client._adapter.pools for connection in pool.connections]
+    return [each for each in pooled if isinstance(each, Http2Connection) and each.can_open]
+
+
+class CountingEngine:
+    """nghttp2, and how much content it has given out and been told of as consumed. One byte more or less a call would
+    show only after half of a window of a gigabyte."""
+
+    build = staticmethod(http2.ngh2.Connection)
+
+    def __init__(self, *arguments: Any) -> None:
+        self._engine = self.build(*arguments)
+        self.received = self.acknowledged = 0
+
+    def events(self) -> list[Any]:
+        found: list[Any] = self._engine.events()
+        self.received += sum(len(each.data) for each in found if isinstance(each, http2.DataReceived))
+        return found
+
+    def acknowledge_received_data(self, size: int, stream_id: int) -> None:
+        self.acknowledged += size
+        self._engine.acknowledge_received_data(size, stream_id)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
 
 
 class _WatchedPath(type(Path())):  # type: ignore[misc]  # the class for this system's paths
@@ -281,6 +319,7 @@ class Theatre:
         self._stack = contextlib.ExitStack()
         self._stack.enter_context(contextlib.closing(self.loop))
         self._stack.enter_context(installed(lambda: self.loop.network, self.loop))
+        self._stack.enter_context(mock.patch.object(http2.ngh2, "Connection", CountingEngine))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -340,6 +379,7 @@ class _Trial:
     4. close() leaves nothing.
     5. Files that we have opened are closed, and no callback is called any more.
     6. What is not idempotent is not sent twice; what has been sent is not said not to have been.
+    7. Who breaks off a call costs no connection of HTTP/2; it has all its room again, and all of its window.
     """
 
     def __init__(
@@ -385,6 +425,9 @@ class _Trial:
         if not stage.helpers:
             # At once, and not only when the peers have come to an end.
             self._check_pool(client)
+            await self._settle()
+            # A peer that holds its answer back is told that nobody waits for it any more.
+            assert not any(wire.busy for wire in self.network.wires if not wire.gone)
         self.network.release()
         for helper in stage.helpers:
             (end,) = await asyncio.gather(helper, return_exceptions=True)
@@ -397,6 +440,7 @@ class _Trial:
             client.defaults.signal = None
         if not client._closed:
             self._check_rest(client)
+            self._check_survivors(stage)
             for line, request in self._next_requests(client):
                 response = await request()
                 assert response.data == line, "it got somebody else's answer"
@@ -527,8 +571,15 @@ class _Trial:
         assert len(self.network.open) == stats.idle, f"{stats}, and {len(self.network.open)} sockets"
         for sock in self.network.open.values():
             assert sock.wire is not None
+            if self.is_sync and sock.wire.is_talkative:
+                # HTTP/2 may have something to say, or be cut off, at any time. It is looked at when it is taken.
+                assert not sock.wire.busy or sock.wire.gone, (
+                    "kept a connection whose peer is in the middle of a request"
+                )
+                continue
             assert not sock.wire.busy, "kept a connection whose peer is in the middle of a request"
             assert not sock.wire.undelivered, "kept a connection with something unread"
+        self._check_room(client)
         if self.is_sync:
             for unit in client._units._free:
                 assert unit.reactor.timer_count == 0
@@ -547,6 +598,25 @@ class _Trial:
         # The pool's own, for what is idle.
         assert driver.reactor.timer_count <= len(pools), f"{driver.reactor.timer_count} timers"
         assert sum(not timer.cancelled() for timer in loop._scheduled) <= len(pools)  # type: ignore[attr-defined]  # CPython's own
+
+    def _check_room(self, client: Any) -> None:
+        """Rule 7, for the room."""
+        for each in shared_connections(client):
+            assert not each.streams, f"{each!r} has a stream of nobody's"
+            assert not each._feeders
+            assert each.room == each.limit > 0
+            assert not each.engine.open_streams
+            assert each.engine._spare_window == SPARE_WINDOW
+            counted = each.engine._connection
+            assert isinstance(counted, CountingEngine)
+            assert counted.received == counted.acknowledged, "a part of the connection's window is lost"
+
+    def _check_survivors(self, stage: Stage) -> None:
+        """Rule 7, for the connections."""
+        if not self.scenario.ends_connections:
+            assert not [each for each in stage.shared if each.closed], (
+                "a connection was lost, and with it all its calls"
+            )
 
     def _check_pool(self, client: Any) -> PoolStats:
         stats: PoolStats = client.pool_stats()

@@ -19,7 +19,8 @@ import pytest
 
 from atomhttp import AtomHTTPNetworkError
 from atomhttp._net.drivers import aio
-from hostile.suspension_scenarios import SCENARIOS, build_network
+from hostile.http2_suspension_scenarios import SCENARIOS
+from hostile.suspension_scenarios import build_network
 from hostile.suspensions import BREAKS, FAULTS, Count, Injection, Scenario, Stage, Theatre
 from support.certificates import Certificates
 from support.clock import VirtualClockLoop
@@ -36,7 +37,9 @@ def build(certificates: Certificates) -> tuple[object, ...]:
     """What networks are made of; a certificate takes as long as a scenario."""
     good = certificates.server_context(certificates.issue(*NAMES))
     wrong = certificates.server_context(certificates.issue("somebody.test"))
-    return good, wrong
+    http2 = certificates.server_context(certificates.issue(*NAMES))
+    http2.set_alpn_protocols(["h2"])
+    return good, wrong, http2
 
 
 @pytest.fixture
@@ -76,7 +79,13 @@ def without_a_loop(scenario: Scenario, count: Count) -> Iterator[Injection]:
 def is_thorough(scenario: Scenario) -> bool:
     """Whether all four faults come at each of its operations by default: where they are few, and of each kind some."""
     is_dear = any(origin.startswith("https:") for origin in scenario.origins)
-    return (scenario.operations <= 7 and not is_dear) or scenario.name in ("TLS", "CONNECT", "redirect", "digest")
+    return (scenario.operations <= 7 and not is_dear) or scenario.name in (
+        "TLS",
+        "CONNECT",
+        "redirect",
+        "digest",
+        "HTTP/2",
+    )
 
 
 def start(scenario: Scenario) -> int:

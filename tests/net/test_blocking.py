@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import dis
-import functools
 import gc
-import linecache
 import signal
 import sys
 import threading
 import types
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
-from types import FrameType
 from typing import Any
 
 import pytest
@@ -21,6 +17,7 @@ import pytest
 from atomhttp import AtomHTTPClosedError, AtomHTTPNetworkError, AtomHTTPTimeoutError, SyncAtomHTTP, Timeout
 from atomhttp._net.drivers.blocking import BlockingDriver, Units
 from atomhttp._net.pool import Pool
+from support.interrupts import EXPECTED, steps
 from support.nginx import BLOB, Nginx
 from support.origin import Answer, Origin, Received, pattern
 from support.peer import Peer, expect_head, hold, send, wait
@@ -270,71 +267,12 @@ def test_close_from_another_thread_does_not_pass_for_the_end_of_a_body() -> None
 # Interrupts
 
 
-class Stepper:
-    """Raises KeyboardInterrupt at the n-th line that is executed inside atomhttp."""
-
-    def __init__(self, countdown: int) -> None:
-        self.countdown = countdown
-        self.where = ""
-
-    def __call__(self, frame: FrameType, event: str, _argument: Any) -> Any:
-        if not str(frame.f_globals.get("__name__", "")).startswith("atomhttp"):
-            return None
-        if event == "line" and not _is_with_exit(frame):
-            self.countdown -= 1
-            if self.countdown == 0:
-                self.where = f"{frame.f_globals['__name__']}:{frame.f_lineno} ({frame.f_code.co_name})"
-                raise KeyboardInterrupt
-        return self
-
-    def run(self, function: Callable[[], Any]) -> bool:
-        """Whether `function` was interrupted."""
-        previous = sys.gettrace()
-        sys.settrace(self)
-        try:
-            function()
-        except KeyboardInterrupt:
-            return True
-        finally:
-            sys.settrace(previous)
-        return False
-
-
-def _is_with_exit(frame: FrameType) -> bool:
-    """Whether a `with` block is about to be left. A real signal cannot come between that and `__exit__`."""
-    if not _is_with(frame.f_code.co_filename, frame.f_lineno):
-        return False
-    operation = dis.opname[frame.f_code.co_code[frame.f_lasti]]
-    # Entering begins with loading the context manager.
-    return not operation.startswith(("LOAD_FAST", "LOAD_GLOBAL", "LOAD_DEREF"))
-
-
-@functools.cache
-def _is_with(path: str, line: int) -> bool:
-    # Asked at every line that is executed, a million times.
-    return linecache.getline(path, line).strip().startswith("with ")
-
-
-def steps(function: Callable[[int], Callable[[], Any]], stride: int = 1) -> Iterator[tuple[int, str]]:
-    """Interrupts one call after the other, each a line later, until one gets through."""
-    number = 1
-    while True:
-        stepper = Stepper(number)
-        # Else it may have come in a place that lets no exception out (a finalizer): as good as none.
-        if not stepper.run(function(number)) and stepper.countdown > 0:
-            return
-        yield number, stepper.where
-        number += stride
-
-
 SCENARIOS: dict[str, Callable[[SyncAtomHTTP], Any]] = {
     "warm": lambda client: client.get("/bytes/9"),
     "cold": lambda client: client.get("/bytes/9", keep_alive=False),
     "stream": lambda client: client.get("/bytes/9", response_type="stream").data.read(),
     "upload": lambda client: client.post("/echo", data=iter([b"one", b"two"])),
 }
-# A coroutine that was interrupted before its first step, a response's stream after its last: nothing of ours is open.
-EXPECTED = ("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning", "ignore::RuntimeWarning")
 
 
 @pytest.mark.filterwarnings(*EXPECTED)

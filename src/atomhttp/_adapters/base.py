@@ -17,7 +17,8 @@ class Content(Protocol):
     """Content that an adapter reads for whoever wants it: what an iterable cannot be, closed and bounded in time.
 
     It may also have `bound(deadline)` (the call's deadline holds from now on, None: none), `close_soon()` (`close`,
-    from any thread), and the attributes `exhausted` and `broken` (there is nothing left to close).
+    from any thread), `hand_over()` (a synchronous caller reads it from now on, in any thread), and the attributes
+    `exhausted` and `broken` (there is nothing left to close).
     """
 
     async def read(self, driver: Any, /) -> bytes:

@@ -37,9 +37,6 @@ class NetworkResponse(Call):
             self.driver = self.waiter = self.wakeable = self.collected = None  # type: ignore[assignment]  # it is over
             return self
         self.body = NetworkBody(self, pool)
-        if pool.driver is None and self.connection is not None:
-            # Between two reads it belongs to no unit: this one may be interrupted, or run in another thread.
-            self.connection.detach()
         return self
 
     def break_off(self) -> AdapterResponse:
@@ -178,6 +175,12 @@ class NetworkBody:
             # A task that waits for the next piece is told.
             self._call.interrupt(closed_stream_error())
             connection.close()
+
+    def hand_over(self) -> None:
+        """A caller has it now, and closes it. Until then it is its unit's, and an interrupt there ends it as well."""
+        if self._pool.driver is None and self._call.connection is not None:
+            # Between two reads it belongs to no unit: this one may be interrupted, or run in another thread.
+            self._call.connection.detach()
 
     def bound(self, deadline: float | None) -> None:
         """It is read for a call that waits for all of it: the call's deadline holds."""

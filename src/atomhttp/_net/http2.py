@@ -623,7 +623,7 @@ class SharedHttp2Connection(Http2Connection):
             self.reactor.forget_flush(self)
         self.flush()
         if not self.closed:
-            if self._has_left:
+            if self._has_left and not self.write_failed:
                 super()._become_idle(now)
             else:
                 self.close()

@@ -259,7 +259,7 @@ class Pool:
             if connection is None:
                 bucket, ticket, evicted = self._admit(route, call)
                 if evicted is not None:
-                    evicted.close()
+                    self._evict(evicted, bucket, call)
                 if ticket is not None:
                     connection = await self._wait(bucket, ticket)
                 call.pool_wait = call.driver.now() - began
@@ -293,6 +293,15 @@ class Pool:
         # What came free in between belongs to whoever is first.
         self._serve_waiters()
         return bucket, ticket, None
+
+    def _evict(self, victim: Pooled, bucket: Bucket, call: Call) -> None:
+        """Closes a connection in whose place `call` has one by now."""
+        try:
+            victim.close()
+        except BaseException:
+            # Its goodbye may raise; nobody else would give the place back.
+            self._leave(bucket, call)
+            raise
 
     async def _wait(self, bucket: Bucket, ticket: Ticket) -> Carrier | None:
         call = ticket.call
@@ -529,9 +538,11 @@ class Pool:
                 ticket, victim = self._grant()
             if ticket is None:
                 return
-            if victim is not None:
-                victim.close()
-            self._tell(ticket.call, ticket.call.wake)
+            try:
+                if victim is not None:
+                    victim.close()
+            finally:
+                self._tell(ticket.call, ticket.call.wake)
 
     def _grant(self) -> tuple[Ticket | None, Pooled | None]:
         """The oldest ticket that can be served, with what was given to it, and what has to be closed for that."""

@@ -272,6 +272,12 @@ class ContentReader:
             if each is not None:
                 each.due = deadline
 
+    def hand_over(self) -> None:
+        """The caller of a synchronous client has it now, and closes it."""
+        hand_over = getattr(self._body, "hand_over", None)
+        if hand_over is not None:
+            hand_over()
+
     def close(self) -> None:
         """Gives up the rest; without awaiting."""
         self.finished = True
