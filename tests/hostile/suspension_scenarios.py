@@ -819,8 +819,7 @@ async def _(stage: Stage) -> None:
 # What they are made of
 
 HERE = Path(__file__)
-# Read, not only asked for: the first time that a file is read may take a thread, and a suspension more than the next.
-HERE_SIZE = len(HERE.read_bytes())
+HERE_SIZE = HERE.stat().st_size
 
 
 def _nothing(*_: Any) -> None:

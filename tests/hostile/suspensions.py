@@ -339,6 +339,8 @@ class Theatre:
 
     def count(self, scenario: Scenario, is_sync: bool = False) -> Count:
         """Runs `scenario` undisturbed."""
+        # Once before, for what happens the first time only: such as a file that is read by a thread.
+        self._play(_Trial(scenario, self._network(), self.options, None, is_sync))
         trial = _Trial(scenario, self._network(), self.options, None, is_sync)
         stage = self._play(trial)
         first = stage.first_operation
