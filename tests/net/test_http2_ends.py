@@ -101,18 +101,54 @@ async def time_out(client: AtomHTTP, url: str, asked: Callable[[], Any]) -> None
 @pytest.mark.parametrize("give_up", [cancel, abort, time_out])
 @pytest.mark.parametrize("state", ["asked", "begun"])
 async def test_who_gives_up_resets_the_stream_alone(give_up: Callable[..., Any], state: str) -> None:
-    begun = threading.Event()
+    begun, alive = threading.Event(), threading.Event()
     script = [greet(), expect_request()]
     if state == "begun":
         script.append(respond(200, [(b"content-length", b"5")], b"he", end=False))
-    script += [signal(begun), expect_rst(1, Code.CANCEL), serve()]
+    script.append(signal(begun))
+    if give_up is time_out:
+        # It has been silent for most of that: it is asked whether it is there.
+        script += [expect_frame(PING), answer_ping()]
+    script += [expect_rst(1, Code.CANCEL), signal(alive), serve()]
     with Http2Peer(script) as peer:
         async with opened() as client:
             await give_up(client, f"{peer.url}/a", begun.is_set)
+            await until(alive.is_set)
             for number in range(3):
                 assert (await client.get(f"{peer.url}/{number}")).data == f"GET /{number}"
             assert client.pool_stats()[:3] == (1, 1, 0)
         assert peer.connections == 1
+
+
+@both
+async def test_who_comes_after_a_timeout_does_not_wait_for_a_silent_peer(kind: str) -> None:
+    """TCP does not tell that nobody is there any more: each further call would find out by its own timeout."""
+    with Http2Peer([[greet(), expect_request(), read_on()], [greet(), serve()]]) as peer:
+        async with opened(kind) as client:
+            with pytest.raises(AtomHTTPTimeoutError):
+                await wait(client.get(f"{peer.url}/a", timeout=0.05))
+            assert (await wait(client.get(f"{peer.url}/b"))).data == "GET /b"
+            assert client.pool_stats()[:3] == (1, 1, 0)
+    assert peer.connections == 2
+
+
+async def test_neighbours_of_a_call_that_timed_out_are_not_disturbed_and_new_ones_wait_for_nobody() -> None:
+    first, late = threading.Event(), threading.Event()
+    script = [greet(), expect_requests(2), signal(first), expect_frame(PING), wait_for(late), answer_ping()]
+    script += [expect_rst(3), serve()]
+    with Http2Peer([script, [greet(), serve()]]) as peer:
+        async with opened() as client:
+            patient = asyncio.create_task(client.get(f"{peer.url}/patient"))
+            await until(lambda: bool(peer.requests))
+            with pytest.raises(AtomHTTPTimeoutError):
+                await client.get(f"{peer.url}/hurried", timeout=0.2)
+            await until(first.is_set)
+            assert (await client.get(f"{peer.url}/new")).data == "GET /new"
+            assert client.pool_stats().open == 2
+            late.set()
+            assert (await patient).data == "GET /patient"
+    assert peer.paths == ["/patient", "/hurried", "/new"]
+    assert len(peer.sessions[0].requests) == 2
 
 
 async def test_a_neighbour_is_not_disturbed() -> None:

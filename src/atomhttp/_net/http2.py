@@ -45,7 +45,13 @@ from atomhttp._wire.http2 import (
     StreamEvent,
     StreamFailed,
 )
-from atomhttp.errors import AtomHTTPError, AtomHTTPNetworkError, AtomHTTPProtocolError, AtomHTTPTLSError
+from atomhttp.errors import (
+    AtomHTTPError,
+    AtomHTTPNetworkError,
+    AtomHTTPProtocolError,
+    AtomHTTPTimeoutError,
+    AtomHTTPTLSError,
+)
 
 if TYPE_CHECKING:
     from atomhttp._net.reactor import Reactor
@@ -64,6 +70,7 @@ class Http2Connection(Connection):
     """
 
     __slots__ = (
+        "_doubted",
         "_feeders",
         "_freed",
         "_heard_at",
@@ -113,6 +120,8 @@ class Http2Connection(Connection):
         self._reset_by: OSError | None = None
         self._ping_interval = ping_interval
         self._heard_at = self._pinged_at = now
+        # A call has run out of time on it, and nothing has been heard from the peer since.
+        self._doubted = False
         self.slot: Any = None
 
     def __repr__(self) -> str:
@@ -133,7 +142,7 @@ class Http2Connection(Connection):
     def room(self) -> int:
         """How many more streams it takes; never less than 0."""
         engine = self.engine
-        if self._retired or engine.going_away or self.closed:
+        if self._retired or self._doubted or engine.going_away or self.closed:
             return 0
         return max(0, engine.limit - len(self.streams))
 
@@ -144,13 +153,22 @@ class Http2Connection(Connection):
 
     @property
     def settled(self) -> bool:
-        """Whether the peer has said how many streams it allows."""
-        return self.engine.settled
+        """Whether the peer has said how many streams it allows, or is not expected to."""
+        return self.engine.settled or self._doubted
 
     @property
     def can_open(self) -> bool:
         """Whether a promised stream can still begin."""
-        return not self.closed and not self.engine.going_away
+        return not self.closed and not self.engine.going_away and not self._doubted
+
+    def is_quiet(self, reactor: Reactor, now: float) -> bool:
+        return not self._doubted and super().is_quiet(reactor, now)
+
+    def is_usable(self, now: float) -> bool:
+        if super().is_usable(now) and self._doubted:
+            # Whoever were given it might have to find out by their own timeout that nobody is there.
+            self.close()
+        return not self.closed
 
     def open_stream(self, alone: bool = False) -> Http2Stream:
         """A stream for a call; it counts from now on. `alone`: there is to be no other one until it ends."""
@@ -326,6 +344,9 @@ class Http2Connection(Connection):
             return
         if engine.wants_to_send:
             self.flush_soon()
+        if self._doubted:
+            self._doubted = False
+            self._freed = self._freed or bool(self.streams)
         self._settle(now)
         if engine.limit != self._known_limit and not self.closed:
             self._known_limit = engine.limit
@@ -394,12 +415,25 @@ class Http2Connection(Connection):
             return
         if begun:
             self.engine.reset(begun, CANCEL)
+            if call is not None and isinstance(call.error, AtomHTTPTimeoutError):
+                self._doubt(call)
         if stream.alone and begun:
             # Whoever gives it up may run in any thread.
             self.close()
             return
         self.flush_soon()
         self._settle(self.idle_since if self.reactor is None else self.reactor.now())
+
+    def _doubt(self, call: Call) -> None:
+        """`call` has run out of time. A peer that was silent for most of that may be gone for good, and TCP does not
+        tell: no further call waits for it before it has answered a PING."""
+        now = self._heard_at if self.reactor is None else self.reactor.now()
+        if now - self._heard_at < self._heard_at - call.started:
+            return
+        self._doubted = True
+        if not self.engine.unanswered:
+            self.engine.ping()
+            self._pinged_at = now
 
     def refuse(self, stream: Http2Stream, call: Call) -> None:
         """There was no room any more for a stream that had been promised: its request was not sent."""
@@ -485,7 +519,7 @@ class Http2Connection(Connection):
             return AtomHTTPProtocolError(f"the connection ended inside a response{farewell}", request_sent="yes")
         else:
             problem = AtomHTTPNetworkError(
-                f"the connection was lost {when}: {error.strerror or error}{farewell}{self._doubt}",
+                f"the connection was lost {when}: {error.strerror or error}{farewell}{self._hint}",
                 errno.errorcode.get(error.errno or 0, "ECONNRESET"),
                 request_sent="maybe",
                 reused=self._proven and not begun,
@@ -494,7 +528,7 @@ class Http2Connection(Connection):
         return problem
 
     @property
-    def _doubt(self) -> str:
+    def _hint(self) -> str:
         """In clear nobody has been asked."""
         if self.engine.settled or self._stream.protocol is not None:
             return ""
