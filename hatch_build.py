@@ -6,7 +6,9 @@ Python has deprecated that since 3.12: each cancellation would warn, and fail wh
 """
 
 import os
+import shlex
 import sys
+import sysconfig
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,13 +42,18 @@ def _mended_runtime() -> Iterator[None]:
     source = Path(include_dir(), _RUNTIME_FILE).read_text()
     if source.count(_DEPRECATED) != 1:
         raise RuntimeError(f"{_RUNTIME_FILE} of this mypyc is another than the one that is mended here: see {__file__}")
-    flags = os.environ.get("CFLAGS", "")
+    given = os.environ.get("CFLAGS")
+    # Some versions of setuptools add these to Python's own flags, others take them instead: so those come first.
+    flags = sysconfig.get_config_var("CFLAGS") if given is None else given
     with tempfile.TemporaryDirectory() as directory:
         Path(directory, _RUNTIME_FILE).write_text(source.replace(_DEPRECATED, _MENDED))
         # The directory stands before mypyc's own, which setuptools gives later in the command. And functions that are
         # nobody else's business are called directly (2 % of a request).
-        os.environ["CFLAGS"] = f"{flags} -I{directory} -fvisibility=hidden"
+        os.environ["CFLAGS"] = f"{flags or ''} -I{shlex.quote(directory)} -fvisibility=hidden"
         try:
             yield
         finally:
-            os.environ["CFLAGS"] = flags
+            if given is None:
+                del os.environ["CFLAGS"]
+            else:
+                os.environ["CFLAGS"] = given

@@ -285,6 +285,14 @@ async def test_a_server_that_answers_as_it_reads_gets_all_of_it(loop_kind: str, 
     assert len(peer.received(0)) > 50_000_000
 
 
+async def test_a_server_that_begins_to_answer_and_then_does_nothing_is_held_to_the_read_limit() -> None:
+    begun = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n"
+    with Peer([expect_head(), send(begun), hold()]) as peer:
+        async with AtomHTTP(timeout=Timeout(read=0.2)) as client:
+            with pytest.raises(AtomHTTPTimeoutError):
+                await client.post(peer.url, data=endless())
+
+
 async def test_an_early_answer_whose_body_comes_slowly(loop_kind: str) -> None:
     go = threading.Event()
     head = b"HTTP/1.1 413 Too Large\r\nContent-Length: 10\r\n\r\nfirst"
@@ -380,6 +388,13 @@ async def test_a_success_instead_of_100_spares_the_body_too(virtual_clock: Virtu
             assert (await posted).text == "ok"
             assert open_count(client) == 0
     assert not peer.received(0).endswith(b"body")
+
+
+async def test_100_and_the_beginning_of_a_success_at_once_ask_for_the_body() -> None:
+    said = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no"
+    with Peer([expect_head(), send(said), expect_body(), send(b"k"), drain()]) as peer:
+        async with AtomHTTP() as client:
+            assert (await client.post(peer.url, data=b"body", headers=EXPECT)).text == "ok"
 
 
 async def test_no_answer_at_all_costs_one_second(virtual_clock: VirtualClockLoop) -> None:

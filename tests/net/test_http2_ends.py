@@ -19,6 +19,7 @@ from atomhttp import (
     AtomHTTPError,
     AtomHTTPNetworkError,
     AtomHTTPTimeoutError,
+    Timeout,
 )
 from atomhttp._pipeline.resend import MAX_FAREWELLS
 from contract.flavours import wait
@@ -149,6 +150,34 @@ async def test_neighbours_of_a_call_that_timed_out_are_not_disturbed_and_new_one
             assert (await patient).data == "GET /patient"
     assert peer.paths == ["/patient", "/hurried", "/new"]
     assert len(peer.sessions[0].requests) == 2
+
+
+@pytest.mark.parametrize("waiting", [1, 2, 5])
+async def test_those_who_wait_for_a_place_get_it_when_a_silent_peer_is_given_up(waiting: int) -> None:
+    """And do not hand a promise of it to each other for ever."""
+    dead = [greet({MAX_CONCURRENT_STREAMS: 1}), expect_request(), read_on()]
+    with Http2Peer([dead, [greet({MAX_CONCURRENT_STREAMS: 1}), serve()]]) as peer:
+        async with opened(maxConnectionsPerOrigin=1) as client:
+            first = asyncio.create_task(client.get(f"{peer.url}/a", timeout=0.3))
+            await until(lambda: bool(peer.requests))
+            others = [asyncio.create_task(client.get(f"{peer.url}/{number}")) for number in range(waiting)]
+            with pytest.raises(AtomHTTPTimeoutError):
+                await first
+            assert [(await each).data for each in others] == [f"GET /{number}" for number in range(waiting)]
+    assert peer.connections == 2
+
+
+async def test_a_gap_in_a_long_response_raises_a_doubt_too(virtual_clock: VirtualClockLoop) -> None:
+    go = threading.Event()
+    begun = [respond(200, [], b"he", end=False), wait_for(go), send_as_answer(data(1, b"x")), read_on()]
+    with Http2Peer([[greet(), expect_request(), *begun], [greet(), serve()]]) as peer:
+        async with opened(timeout=Timeout(60, read=6)) as client:
+            asked = asyncio.create_task(client.get(f"{peer.url}/a"))
+            await asyncio.sleep(5)
+            go.set()
+            with pytest.raises(AtomHTTPTimeoutError):
+                await asked
+            assert (await client.get(f"{peer.url}/b")).data == "GET /b"
 
 
 async def test_a_neighbour_is_not_disturbed() -> None:

@@ -198,7 +198,7 @@ def _answers_as_it_reads(call: Call) -> bool:
     """Whether a response that has come before the content went out whole wants the rest of it.
 
     A success does, while it goes on: a server that converts or echoes what it gets would wait for the end for ever. But
-    whoever reads the response as a stream has to get it first.
+    what is taken by pieces (a stream, limits, progress) is not taken before somebody reads it.
     """
     assert call.head is not None
     return 200 <= call.head.status <= 299 and not call.ended and not call.streaming
@@ -209,13 +209,17 @@ async def _drain(connection: Carrier, call: Call) -> bool:
     while _wanted(connection, call):
         if connection.writable:
             return True
-        call.enter("write", call.timeout.write)
+        limit = call.timeout.write
+        if limit is None and call.head is not None:
+            # It answers as it reads, and is held to what it was held to as it answered.
+            limit = call.timeout.read
+        call.enter("write", limit)
         await call.wait()
     return False
 
 
 async def _await_continue(connection: Carrier, call: Call) -> bool:
-    """Whether the content is to go out: a final response instead of "100 Continue" says that it is not."""
+    """Whether the content is to go out: a final response without a "100 Continue" before it says that it is not."""
     call.enter("headers", call.timeout.read)
     timers = call.driver.reactor.timers
     alarm = _Alarm(call)
@@ -225,7 +229,7 @@ async def _await_continue(connection: Carrier, call: Call) -> bool:
             await call.wait()
     finally:
         timers.discard(alarm)
-    return call.head is None
+    return call.continued or call.head is None
 
 
 class _Alarm:

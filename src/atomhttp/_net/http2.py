@@ -321,12 +321,14 @@ class Http2Connection(Connection):
         stream, engine = self._stream, self.engine
         buffer = self.reactor.buffer if self.reactor is not None else memoryview(bytearray(16 * 1024))
         now = self.drained_at if self.reactor is None else self.reactor.now()
+        heard = False
         try:
             while True:
                 size = stream.receive(buffer)
                 if not size:
                     self._ended()
                     return
+                heard = True
                 self._take(engine.receive(buffer[:size], now), now)
                 if size == BUFFER_SIZE and self.reactor is not None:
                     # There may be more than fitted.
@@ -344,9 +346,8 @@ class Http2Connection(Connection):
             return
         if engine.wants_to_send:
             self.flush_soon()
-        if self._doubted:
-            self._doubted = False
-            self._freed = self._freed or bool(self.streams)
+        if heard:
+            self._trust()
         self._settle(now)
         if engine.limit != self._known_limit and not self.closed:
             self._known_limit = engine.limit
@@ -417,8 +418,9 @@ class Http2Connection(Connection):
             self.engine.reset(begun, CANCEL)
             if call is not None and isinstance(call.error, AtomHTTPTimeoutError):
                 self._doubt(call)
-        if stream.alone and begun:
-            # Whoever gives it up may run in any thread.
+        if (stream.alone and begun) or (not begun and self._doubted and not self.streams):
+            # Whoever gives it up may run in any thread. And a promise that a doubt has broken would be made to the next
+            # who waits, and broken again.
             self.close()
             return
         self.flush_soon()
@@ -428,12 +430,22 @@ class Http2Connection(Connection):
         """`call` has run out of time. A peer that was silent for most of that may be gone for good, and TCP does not
         tell: no further call waits for it before it has answered a PING."""
         now = self._heard_at if self.reactor is None else self.reactor.now()
-        if now - self._heard_at < self._heard_at - call.started:
+        began = call.started
+        if call.phase_due is not None and call.phase_due <= now:
+            # What has passed is the limit of a phase, or of a gap in a long stream.
+            began = max(began, call.phase_due - call.phase_limit)
+        if now - self._heard_at < self._heard_at - began:
             return
         self._doubted = True
         if not self.engine.unanswered:
             self.engine.ping()
             self._pinged_at = now
+
+    def _trust(self) -> None:
+        """The peer has said something."""
+        if self._doubted:
+            self._doubted = False
+            self._freed = self._freed or bool(self.streams)
 
     def refuse(self, stream: Http2Stream, call: Call) -> None:
         """There was no room any more for a stream that had been promised: its request was not sent."""
@@ -495,7 +507,8 @@ class Http2Connection(Connection):
         if self.engine.failure is not None:
             self._broken()
             return
-        _logger.debug("%r: %s; closed", self, error.strerror or error)
+        if not self.closed:
+            _logger.debug("%r: %s; closed", self, error.strerror or error)
         failed = [(call, self._describe_loss(error, is_end, stream, call)) for stream, call in self._carried()]
         try:
             self.close()

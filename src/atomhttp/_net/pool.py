@@ -291,8 +291,21 @@ class Pool:
             bucket.waiting.append(ticket)
             self._queues[bucket] = None
         # What came free in between belongs to whoever is first.
-        self._serve_waiters()
+        try:
+            self._serve_waiters()
+        except BaseException:
+            self._withdraw(bucket, ticket)
+            raise
         return bucket, ticket, None
+
+    def _withdraw(self, bucket: Bucket, ticket: Ticket) -> None:
+        """Nobody waits by it any more."""
+        with self._lock:
+            if not ticket.given:
+                bucket.waiting.remove(ticket)
+                self._tidy(bucket)
+        if ticket.given:
+            self._pass_on(bucket, ticket)
 
     def _evict(self, victim: Pooled, bucket: Bucket, call: Call) -> None:
         """Closes a connection in whose place `call` has one by now."""
@@ -314,12 +327,7 @@ class Pool:
             while not ticket.given:
                 await call.wait()
         except BaseException as error:
-            with self._lock:
-                if not ticket.given:
-                    bucket.waiting.remove(ticket)
-                    self._tidy(bucket)
-            if ticket.given:
-                self._pass_on(bucket, ticket)
+            self._withdraw(bucket, ticket)
             if isinstance(error, AtomHTTPTimeoutError):
                 error.message += f" ({self._describe()})"
             raise

@@ -601,6 +601,7 @@ class Http2Engine:
         for stream_id in [each for each in self._streams if each > event.last_stream_id]:
             incoming = self._streams.pop(stream_id)
             self._report(incoming, happened)
+            self._acknowledge_rest(stream_id, incoming)
             happened.append((incoming.key, StreamFailed(REFUSED_STREAM, not incoming.begun, elsewhere=True)))
 
     def _take_end(self, event: ngh2.ConnectionClosed) -> None:
