@@ -20,7 +20,8 @@ import pytest
 from atomhttp import AtomHTTP, AtomHTTPClosedError, AtomHTTPDecodeError, AtomHTTPOptionError, SyncAtomHTTP
 from atomhttp._net.drivers.blocking import BlockingDriver, ManyDriver, Units
 from atomhttp._net.drivers.together import collect_tasks
-from net.test_blocking import EXPECTED, Stepper, the_pool
+from net.test_blocking import the_pool
+from support.interrupts import EXPECTED, Stepper
 from support.origin import Answer, Origin, Received, pattern
 from support.server import PATIENCE
 
