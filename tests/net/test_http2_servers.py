@@ -58,15 +58,22 @@ def need_program(kind: str) -> str:
     return program
 
 
-@pytest.fixture(scope="session")
-def http2_server(certificates: Certificates) -> Iterator[StartServer]:
-    """Starts a real server for the run: `http2_server("nginx").urls["tls"]`."""
+@contextlib.contextmanager
+def one_of_each(certificates: Certificates) -> Iterator[StartServer]:
+    """Starts a server of a kind when it is asked for first; all of them end together."""
     with contextlib.ExitStack() as running:
 
         @functools.cache
         def start(kind: str) -> Http2Server:
             return running.enter_context(run_http2_server(kind, need_program(kind), certificates))
 
+        yield start
+
+
+@pytest.fixture(scope="session")
+def http2_server(certificates: Certificates) -> Iterator[StartServer]:
+    """Starts a real server for the run: `http2_server("nginx").urls["tls"]`."""
+    with one_of_each(certificates) as start:
         yield start
 
 
@@ -85,12 +92,7 @@ def nginx2(http2_server: StartServer) -> Http2Server:
 @pytest.fixture(scope="session")
 def mortal_server(certificates: Certificates) -> Iterator[StartServer]:
     """As `http2_server`, but for tests that kill theirs."""
-    with contextlib.ExitStack() as running:
-
-        @functools.cache
-        def start(kind: str) -> Http2Server:
-            return running.enter_context(run_http2_server(kind, need_program(kind), certificates))
-
+    with one_of_each(certificates) as start:
         yield start
 
 
