@@ -6,10 +6,20 @@ import asyncio
 from typing import Any
 
 from atomhttp import AtomHTTP, AtomHTTPNetworkError, AtomHTTPTimeoutError, Timeout
-from contract.flavours import close, wait
 from hostile.http2_suspension_peers import MIDDLING, large, middling
 from hostile.suspension_peers import expected
-from hostile.suspension_scenarios import LARGE, SCENARIOS, ask, collect, fails, pieces, scenario, stream, wait_a_moment
+from hostile.suspension_scenarios import (
+    LARGE,
+    SCENARIOS,
+    ask,
+    begin_and_leave,
+    collect,
+    fails,
+    pieces,
+    scenario,
+    stream,
+    wait_a_moment,
+)
 from hostile.suspensions import Stage
 
 __all__ = ["SCENARIOS"]
@@ -165,13 +175,7 @@ async def _(stage: Stage) -> None:
 
 @scenario("HTTP/2: a stream that is left half-way", 3, 9, **ONLY)
 async def _(stage: Stage) -> None:
-    async def read() -> bytes:
-        response = await stage.client.get(f"{HTTP2}/large/a", response_type="stream")
-        beginning: bytes = await wait(response.data.read(3))
-        await close(response.data)
-        return beginning
-
-    stage.compare(await stage.step(read()), b"GET")
+    await begin_and_leave(stage, f"{HTTP2}/large/a")
 
 
 # Neighbours

@@ -98,6 +98,18 @@ async def ask(stage: Stage, method: str, url: str, size: int = 0, **options: Any
     return response
 
 
+async def begin_and_leave(stage: Stage, url: str) -> None:
+    """A stream, stepped, of which no more than the beginning is read."""
+
+    async def read() -> bytes:
+        response = await stage.client.get(url, response_type="stream")
+        beginning: bytes = await wait(response.data.read(3))
+        await close(response.data)
+        return beginning
+
+    stage.compare(await stage.step(read()), b"GET")
+
+
 async def fails(stage: Stage, kind: type[AtomHTTPError], coroutine: Awaitable[Any]) -> AtomHTTPError:
     """What must end in an error of that kind; when the network fails as well, in that."""
     with pytest.raises((kind, AtomHTTPNetworkError)) as caught:
@@ -646,13 +658,7 @@ async def _(stage: Stage) -> None:
 
 @scenario("a stream, read by size and then closed", 3, 5)
 async def _(stage: Stage) -> None:
-    async def read() -> bytes:
-        response = await stage.client.get(f"{HTTP}/chunked/a", response_type="stream")
-        beginning: bytes = await wait(response.data.read(3))
-        await close(response.data)
-        return beginning
-
-    stage.compare(await stage.step(read()), b"GET")
+    await begin_and_leave(stage, f"{HTTP}/chunked/a")
 
 
 @scenario("a stream that is left half-way", 3, 5)
