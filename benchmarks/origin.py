@@ -156,7 +156,9 @@ def run_origin() -> Iterator[Origin]:
         stack.enter_context(run_sink(directory, *sinks))
         process = subprocess.Popen([nginx, "-p", name, "-c", "nginx.conf", "-e", "error.log"])
         try:
-            wait_until_ready(process, targets["plain"], directory)
+            for target in targets.values():
+                # nginx begins to listen at one port after the other.
+                wait_until_ready(process, target, directory)
             yield Origin(targets, [process.pid, *child_pids(process.pid)])
         finally:
             process.send_signal(signal.SIGTERM)
