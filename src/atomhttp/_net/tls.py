@@ -19,7 +19,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from atomhttp._compiled import mypyc_attr
 from atomhttp._net.stream import Stream
@@ -65,6 +65,7 @@ class TLSStream:
         "_fed",
         "_incoming",
         "_inner",
+        "_openssl",
         "_outgoing",
         "_read",
         "_resumes",
@@ -101,8 +102,9 @@ class TLSStream:
         self._failed = True
         # How much of the inner stream was moved last; see `holds_part`.
         self._fed = 0
-        # Given a buffer it gives a count; the stubs know only the other form.
-        self._read: Callable[[int, memoryview], int] = self._tls.read  # type: ignore[assignment]  # see above
+        # OpenSSL's own object: `SSLObject` only hands on, by a call of Python's for each of ours (three a request).
+        self._openssl: Any = getattr(self._tls, "_sslobj", self._tls)
+        self._read: Callable[[int, memoryview], int] = self._openssl.read
         self._ciphertext: bytes | memoryview = b""
         self.pending = False
         self.unflushed = False
@@ -218,7 +220,7 @@ class TLSStream:
             size = 0
         except ssl.SSLError as error:
             # A `_Failure` would keep it, and it this stream.
-            self._read = self._tls.read  # type: ignore[assignment]  # as above
+            self._read = self._openssl.read
             if not is_cut(error):
                 # RFC 5246 section 7.2.2: nobody goes on from there.
                 self._failed = True
@@ -227,7 +229,7 @@ class TLSStream:
             size = 0
         else:
             # More plaintext of this record, or the beginning of another one.
-            if self._tls.pending() or incoming.pending:
+            if self._openssl.pending() or incoming.pending:
                 size = self._read_on(buffer, size)
             else:
                 self.pending = False
@@ -241,7 +243,7 @@ class TLSStream:
         Records have 16 KiB at most, and to bring each of them all the way up by itself takes longer than to decrypt it
         (100 MB: 135 ms of CPU, 97 by this).
         """
-        incoming, tls = self._incoming, self._tls
+        incoming, openssl = self._incoming, self._openssl
         room = len(buffer)
         self.pending = True
         while self.pending and size < room:
@@ -260,7 +262,7 @@ class TLSStream:
                     # The end. The next read will find it as well.
                     return size
                 size += count
-                self.pending = bool(incoming.pending or tls.pending())
+                self.pending = bool(incoming.pending or openssl.pending())
         return size
 
     def holds_part(self, buffer: memoryview) -> bool:
@@ -274,7 +276,7 @@ class TLSStream:
         if self.unflushed and not self.flush():
             return 0
         try:
-            taken = self._tls.write(data if len(data) <= MAX_PLAINTEXT else memoryview(data)[:MAX_PLAINTEXT])
+            taken: int = self._openssl.write(data if len(data) <= MAX_PLAINTEXT else memoryview(data)[:MAX_PLAINTEXT])
         except ssl.SSLWantReadError:
             # A renegotiation or key update is under way; the caller keeps its bytes and tries again after a read.
             taken = 0
@@ -297,6 +299,9 @@ class TLSStream:
                 sent = 0
             if sent == len(self._ciphertext):
                 self._ciphertext = b""
+                if not self.unflushed:
+                    # All there was: nothing is added in between.
+                    return True
             elif sent:
                 self._ciphertext = memoryview(self._ciphertext)[sent:]
             else:
