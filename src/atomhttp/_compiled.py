@@ -11,5 +11,9 @@ if TYPE_CHECKING:
 else:
 
     def mypyc_attr(**attributes):
-        """`allow_interpreted_subclasses=True`: classes that are not compiled may inherit from this one."""
+        """Two are in use.
+
+        `allow_interpreted_subclasses=True`: classes that are not compiled may inherit from this one.
+        `free_list_len=1`: the memory of the last instance is used again for the next one (200 instructions).
+        """
         return lambda cls: cls

@@ -29,7 +29,7 @@ from atomhttp import (
     Request,
     SyncAtomHTTP,
 )
-from atomhttp._net.reactor import live_reactors
+from atomhttp._net.live import live_reactors
 from atomhttp.auth import RefreshingAuth
 from atomhttp.auth.refreshing import Refresh
 from contract.flavours import Api, collect, wait

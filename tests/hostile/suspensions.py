@@ -29,8 +29,8 @@ from atomhttp import (
 )
 from atomhttp._net.drivers import aio
 from atomhttp._net.http2 import Http2Connection
+from atomhttp._net.live import live_reactors
 from atomhttp._net.pool import PoolStats
-from atomhttp._net.reactor import live_reactors
 from atomhttp._wire import http2
 from atomhttp._wire.http2 import SPARE_WINDOW
 from contract.flavours import AwaitableClient, run_by_hand

@@ -37,7 +37,7 @@ LEAKS = """
 LEAKING = """
 import asyncio, socket, sys, time
 from atomhttp import AtomHTTP
-from atomhttp._net.reactor import live_reactors
+from atomhttp._net.live import live_reactors
 from benchmarks import soak
 
 kept, sockets, tasks, timers = [], [], [], []

@@ -16,7 +16,7 @@ import trio.lowlevel
 
 import atomhttp
 from atomhttp import AtomHTTP, AtomHTTPClosedError, AtomHTTPNetworkError, AtomHTTPTimeoutError
-from atomhttp._net.drivers import Driver, aio
+from atomhttp._net.drivers import Driver, Waiter, aio
 from atomhttp._net.drivers.blocking import BlockingDriver
 from atomhttp._net.pollers import build_nested_poller
 from atomhttp._net.reactor import Reactor
@@ -160,7 +160,7 @@ def test_cancellation_and_close_without_readers(origin: Origin) -> None:
 # trio: the proof that asyncio stands in one file
 
 
-class TrioWaiter:
+class TrioWaiter(Waiter):
     """What one coroutine awaits, on a trio.Event."""
 
     def __init__(self) -> None:
@@ -195,8 +195,6 @@ class TrioWaiter:
 class TrioDriver(Driver):
     """`serve` is a task: it waits for the poller's descriptor, or for the nearest timer."""
 
-    waiter = TrioWaiter  # type: ignore[assignment]
-
     def __init__(self) -> None:
         self.now = trio.current_time
         self.pool_scope: object = self
@@ -204,6 +202,7 @@ class TrioDriver(Driver):
         self._alarm = trio.CancelScope()
         self._watching = False
         self.reactor = Reactor(self._poller, self)
+        self._token = trio.lowlevel.current_trio_token()
 
     async def serve(self) -> None:
         try:
@@ -216,6 +215,9 @@ class TrioDriver(Driver):
                 self.reactor.run_timers()
         finally:
             self.reactor.close_all()
+
+    def waiter(self) -> TrioWaiter:
+        return TrioWaiter()
 
     def watch(self) -> None:
         self._watching = True
@@ -237,6 +239,9 @@ class TrioDriver(Driver):
 
     def run_soon(self, function: Callable[[], None]) -> None:
         function()
+
+    def call_soon(self, function: Callable[[], None]) -> None:
+        self._token.run_sync_soon(function)
 
     async def foreign(self, awaitable: Awaitable[Any], due: float | None) -> Any:
         with trio.fail_at(float("inf") if due is None else due):

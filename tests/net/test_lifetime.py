@@ -14,7 +14,7 @@ import uvloop
 
 from atomhttp import AtomHTTP, AtomHTTPClosedError, SyncAtomHTTP
 from atomhttp._net.drivers import aio
-from atomhttp._net.reactor import live_reactors
+from atomhttp._net.live import live_reactors
 from support.forks import run_in_fork
 from support.nginx import Nginx
 from support.origin import Origin

@@ -23,6 +23,7 @@ from atomhttp._net.drivers.blocking import BlockingDriver
 from atomhttp._net.http1 import Http1Connection
 from atomhttp._net.pollers import IN, PollPoller, SelectPoller, build_nested_poller
 from atomhttp._net.reactor import BATCH, IN_SIGHT, RECENT, Reactor
+from atomhttp._net.reactor import Handler as AnyHandler
 from support.origin import Origin, pattern
 from support.peer import Peer, expect_head, send, wait
 from support.server import PATIENCE
@@ -30,7 +31,7 @@ from support.server import PATIENCE
 POLLERS = {"epoll": select.epoll, "poll": PollPoller, "select": SelectPoller}
 
 
-class Handler:
+class Handler(AnyHandler):
     """Reads its socket, and does what the test says."""
 
     def __init__(self, reactor: Reactor, act: Callable[[Handler], None] = lambda _: None) -> None:
@@ -44,7 +45,7 @@ class Handler:
         self.failure: BaseException | None = None
         reactor.register(self.fd, IN, self)
 
-    def on_ready(self, _mask: int) -> None:
+    def on_ready(self, mask: int) -> None:
         self.calls += 1
         self.received += self.sock.recv(100)
         self.act(self)

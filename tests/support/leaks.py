@@ -94,7 +94,7 @@ def _unfinished_tasks() -> list[asyncio.Task[object]]:
 
 
 def _reactors() -> Iterator[str]:
-    module = sys.modules.get("atomhttp._net.reactor")
+    module = sys.modules.get("atomhttp._net.live")
     for reactor in module.live_reactors() if hasattr(module, "live_reactors") else ():
         if reactor.handler_count or reactor.timer_count:
             yield f"reactor {reactor!r}: {reactor.handler_count} handlers, {reactor.timer_count} timers"

@@ -28,7 +28,7 @@ class MockRequest(Request):
     @classmethod
     def of(cls, request: Request, head: bytes, content: bytes) -> MockRequest:
         """`request` as `head` and `content` put it on the wire; it holds nothing of the client's engine."""
-        twin = cls(request.outline, None, request.started, (None, None, None))  # type: ignore[arg-type]  # no recipe: see its config
+        twin = cls(request.outline, None, request.started, (None, None, None))  # no recipe: see its config
         twin.deadline = request.deadline
         twin.config = request.config
         twin._headers = headers = Headers.from_raw(_split_head(head))

@@ -91,7 +91,7 @@ class HTTPAdapter:
 
     def pool_stats(self) -> PoolStats:
         """How its connections are doing, in all event loops and threads."""
-        self._sweep()
+        self.sweep()
         so_far = PoolStats(reused=self._reused)
         return PoolStats(*map(sum, zip(so_far, *(pool.stats for pool in self.pools), strict=True)))
 
@@ -100,7 +100,7 @@ class HTTPAdapter:
         count = sum(pool.stats.open for pool in self.pools)
         return f"<HTTPAdapter {'closed' if self.closed else f'{count} open'}>"
 
-    def _find_route(self, outline: Outline) -> Route:
+    def find_route(self, outline: Outline) -> Route:
         """The request's route with what was said to this adapter, where the request says nothing."""
         ways, route = self._ways, outline.route
         changes: dict[str, Any] = {}
@@ -125,10 +125,7 @@ class HTTPAdapter:
         Raises:
             AtomHTTPNetworkError, AtomHTTPTimeoutError, AtomHTTPClosedError.
         """
-        scope = request.driver.pool_scope
-        pool = self._pools.get(scope) or self._open_pool(request.driver)
-        route = request.outline.route if not self._ways else self._find_route(request.outline)
-        return exchange(request, pool, route, self._sweep if len(self._pools) > 1 else None)
+        return exchange(request, self._pools, self if self._ways else None, self)
 
     async def close(self) -> None:
         """Closes every connection; calls in flight get AtomHTTPClosedError."""
@@ -137,7 +134,7 @@ class HTTPAdapter:
             self._reused += sum(pool.stats.reused for pool in self.pools)
         self._finalizer()
 
-    def _sweep(self) -> None:
+    def sweep(self) -> None:
         """Closes the pools of event loops that are gone."""
         with _pools_lock:
             for scope, pool in list(self._pools.items()):
@@ -146,8 +143,13 @@ class HTTPAdapter:
                     self._reused += pool.stats.reused
                     pool.abandon()
 
-    def _open_pool(self, driver: Driver) -> Pool:
-        self._sweep()
+    def open_pool(self, driver: Driver) -> Pool:
+        """The pool of a driver that has none here yet.
+
+        Raises:
+            AtomHTTPClosedError: the adapter is closed.
+        """
+        self.sweep()
         with _pools_lock:
             if self.closed:
                 raise closed_error()

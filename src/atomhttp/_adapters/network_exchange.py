@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Coroutine
+from typing import Any, Final, Protocol
 
 from atomhttp._adapters.base import AdapterResponse
 from atomhttp._adapters.network_head import build_field_list, build_head
 from atomhttp._adapters.network_response import NetworkResponse
+from atomhttp._model.outline import Outline
 from atomhttp._model.request import Request
 from atomhttp._model.route import Route
 from atomhttp._net.call import Call
@@ -22,17 +23,46 @@ JOINED: Final = 256 * 1024
 CONTINUE_DELAY: Final = 1.0
 
 
-async def exchange(
-    request: Request, pool: Pool, route: Route, before_dialing: Callable[[], None] | None
-) -> AdapterResponse:
-    """Sends `request` over a connection of `route` and waits for what comes back; whole, unless it is to be streamed.
+class Router(Protocol):
+    """Has a say in where requests go (an adapter with options of its own)."""
+
+    def find_route(self, outline: Outline, /) -> Route:
+        """The route for a request."""
+        ...
+
+
+class PoolKeeper(Protocol):
+    """Opens pools, and closes those of event loops that are gone (the adapter)."""
+
+    def open_pool(self, driver: Driver, /) -> Pool:
+        """The pool of a driver that has none yet."""
+        ...
+
+    def sweep(self) -> None:
+        """Closes the pools that nobody will use again."""
+
+
+def exchange(
+    request: Request, pools: dict[Any, Pool], router: Router | None, keeper: PoolKeeper
+) -> Coroutine[Any, Any, AdapterResponse]:
+    """Sends `request` over the network and waits for what comes back; whole, unless it is to be streamed.
 
     Args:
-        before_dialing: called when no connection is idle.
+        pools: the keeper's, by their drivers' scopes.
+        router: who is asked for the route; None: it is the request's own.
 
     Raises:
         AtomHTTPNetworkError, AtomHTTPTimeoutError, AtomHTTPClosedError.
     """
+    driver: Driver = request.driver
+    pool = pools.get(driver.pool_scope)
+    if pool is None:
+        pool = keeper.open_pool(driver)
+    route: Route = request.outline.route if router is None else router.find_route(request.outline)
+    return _exchange(request, pool, route, keeper if len(pools) > 1 else None)
+
+
+async def _exchange(request: Request, pool: Pool, route: Route, keeper: PoolKeeper | None) -> AdapterResponse:
     driver: Driver = request.driver
     outline = request.outline
     call = NetworkResponse(driver, outline.timeout, request.started, request.deadline, outline.target)
@@ -46,8 +76,8 @@ async def exchange(
     field_list = build_field_list(request) if route.http2 else None
     connection = None if request.fresh else pool.take(route, driver.reactor, request.started, call)
     if connection is None:
-        if before_dialing is not None:
-            before_dialing()
+        if keeper is not None:
+            keeper.sweep()
         connection = await pool.acquire(route, call, request.fresh)
         call.enter("headers", outline.timeout.read)
     if field_list is not None and connection.multiplexes:

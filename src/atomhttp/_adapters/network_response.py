@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from atomhttp._adapters.base import AdapterResponse
+from atomhttp._compiled import mypyc_attr
 from atomhttp._model.headers import Headers, decode_value
 from atomhttp._net.call import Call
 from atomhttp._net.drivers import Driver
@@ -13,6 +14,7 @@ from atomhttp._wire.events import ResponseHead
 from atomhttp.errors import AtomHTTPNetworkError
 
 
+@mypyc_attr(free_list_len=1)
 class NetworkResponse(Call):
     """A call that becomes its own response: its fields are taken apart when somebody asks.
 

@@ -63,7 +63,8 @@ class CookieJar(Mapping[str, str]):
         AtomHTTPURLError: ERR_INVALID_URL.
     """
 
-    __slots__ = ("__weakref__", "_store")
+    # `stored`: the store's cookies by domain, where each call looks whether there are any, without a call (0.1 µs).
+    __slots__ = ("__weakref__", "_store", "stored")
 
     def __init__(self, cookies: Mapping[str, str] | Iterable[Cookie] | None = None, *, url: str | None = None) -> None:
         self._store = CookieStore()
@@ -81,6 +82,7 @@ class CookieJar(Mapping[str, str]):
                 self.set(name, value, url=url)
         elif cookies is not None:
             self._adopt(list(cookies), time())
+        self.stored: Mapping[str, object] = self._store.domains
 
     # Reading
 
@@ -422,4 +424,5 @@ def _expiry(expires: float | datetime | timedelta | None, now: float) -> float |
 def _rebuilt(cls: type[CookieJar], store: CookieStore) -> CookieJar:
     jar = cls.__new__(cls)
     jar._store = store
+    jar.stored = store.domains
     return jar

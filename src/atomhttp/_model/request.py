@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
+from atomhttp._compiled import mypyc_attr
 from atomhttp._model.headers import Headers
 from atomhttp._model.options import OPTIONS
 from atomhttp._model.outline import FieldBlock, Outline, build_outline
@@ -42,6 +43,7 @@ class ConfigBuilder(Protocol):
     def build_config(self, method: str | None, url: Any, config: Any, options: Mapping[str, Any]) -> RequestConfig: ...
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Request:
     """One request, ready to be sent: encoded, validated, not changed afterwards.
 
@@ -67,11 +69,12 @@ class Request:
     _config: RequestConfig | None = None
     _headers: Headers | None = None
 
-    def __init__(self, outline: Outline, driver: Any, started: float, recipe: tuple[ConfigBuilder, Any, Any]) -> None:
+    def __init__(self, outline: Outline, driver: Any, started: float, recipe: Any) -> None:
         self.outline = outline
         self.driver = driver
         self.started = started
-        # What the config can be made of: a plan, a URL and options.
+        # What the config can be made of: (ConfigBuilder, URL, options). Any: a tuple that is known as one is taken
+        # apart where this is compiled, and no longer the same.
         self._recipe = recipe
         total = outline.timeout.total
         self.deadline = None if total is None else started + total
@@ -80,6 +83,7 @@ class Request:
     def config(self) -> RequestConfig:
         """The options it was made from. Built when somebody asks: a plain call never does (0.9 µs)."""
         if self._config is None:
+            plan: ConfigBuilder
             plan, url, options = self._recipe
             self._config = plan.build_config(self.outline.method, url, None, options)
         return self._config
@@ -140,10 +144,12 @@ class Request:
 
     def with_fields(self, fields: tuple[tuple[str, str], ...]) -> Request:
         """This request with more fields, of which none frames or routes; the same in everything else."""
-        twin = Request.__new__(Request)
-        # Not by way of its config, which nobody may ever ask for.
-        twin.__dict__.update(self.__dict__)
-        twin.outline = self.outline.with_fields(fields)
+        twin = Request(self.outline.with_fields(fields), self.driver, self.started, self._recipe)
+        twin.deadline, twin.body, twin.has_body = self.deadline, self.body, self.has_body
+        twin.content_type, twin.fresh, twin.resent = self.content_type, self.fresh, self.resent
+        twin.farewells, twin.reshaped = self.farewells, self.reshaped
+        # Not by way of the config, which nobody may ever ask for.
+        twin._config, twin._headers = self._config, self._headers
         return twin
 
     def editable(self) -> Request:
@@ -191,7 +197,7 @@ def _restore(
     target = parse_url(url)
     route = Route(target.scheme, target.host, target.port, None, True, None)
     outline = build_outline(target, route, FieldBlock(fields), Timeout(), _PLAIN_OPTIONS | {"method": method})
-    request = Request(outline, None, 0.0, (None, None, None))  # type: ignore[arg-type]  # it has its config
+    request = Request(outline, None, 0.0, (None, None, None))  # no recipe: it has its config
     request.config = config
     request.content_type = content_type
     request.has_body = has_body

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import socket
-from abc import ABC, abstractmethod
+from abc import ABCMeta, abstractmethod
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from atomhttp._compiled import mypyc_attr
 from atomhttp._net.call import Call
 from atomhttp._net.pollers import IN, build_probe
-from atomhttp._net.reactor import RECENT
+from atomhttp._net.reactor import RECENT, Handler
 from atomhttp._net.stream import Stream
 from atomhttp._net.tls_session import TLSSession
 
@@ -20,21 +21,27 @@ if TYPE_CHECKING:
 BREATH: Final = 512 * 1024
 
 
-class Owner(Protocol):
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Owner(metaclass=ABCMeta):
     """Who keeps the connection when it is idle (the pool)."""
 
+    @abstractmethod
     def release(self, connection: Any, /) -> None:
         """It has become idle."""
 
+    @abstractmethod
     def forget(self, connection: Any, /) -> None:
         """It has closed."""
 
+    @abstractmethod
     def check_idle(self, connection: Any, /) -> None:
         """It is idle, as far as it knows, and something has come."""
 
+    @abstractmethod
     def serve_waiters(self) -> None:
         """There is room on a connection."""
 
+    @abstractmethod
     def limit_changed(self, connection: Any, /) -> None:
         """It takes another number of streams than before."""
 
@@ -100,7 +107,7 @@ class Carrier(Protocol):
         """The loop is gone or the process forked: only our copy of the descriptor is closed."""
 
 
-class Connection(ABC):
+class Connection(Handler):
     """One socket. Owned by a pool, driven by a reactor."""
 
     __slots__ = (
@@ -216,10 +223,6 @@ class Connection(ABC):
         """Reads what the reactor may not have come to yet."""
 
     # The reactor's side
-
-    @abstractmethod
-    def on_ready(self, mask: int) -> None:
-        """The socket is ready as `mask` says."""
 
     @abstractmethod
     def fail(self, error: BaseException) -> None:

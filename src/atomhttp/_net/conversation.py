@@ -13,6 +13,7 @@ from typing import Any
 
 from atomhttp._net.call import Call
 from atomhttp._net.pollers import IN, OUT
+from atomhttp._net.reactor import Handler
 from atomhttp._net.stream import SocketStream, Stream
 from atomhttp._net.tls import TLSStream
 from atomhttp._net.tls_context import PROTOCOLS
@@ -24,7 +25,7 @@ from atomhttp.errors import AtomHTTPError, AtomHTTPNetworkError, AtomHTTPOptionE
 _logger = logging.getLogger("atomhttp.tls")
 
 
-class Conversation:
+class Conversation(Handler):
     """See the module's docstring. Whatever goes wrong in it, the socket is closed.
 
     Attributes:

@@ -27,7 +27,7 @@ from atomhttp._net.call import Call
 from atomhttp._net.connection import BREATH, Connection, Owner
 from atomhttp._net.large_content import EARNED, LARGE, LargeContent
 from atomhttp._net.pollers import IN, OUT
-from atomhttp._net.reactor import BUFFER_SIZE
+from atomhttp._net.reactor import BUFFER_SIZE, Reactor
 from atomhttp._net.stream import SocketStream, Stream
 from atomhttp._net.tls_errors import explain
 from atomhttp._wire.events import ResponseHead
@@ -35,7 +35,7 @@ from atomhttp._wire.http1 import IDLE, Http1Engine
 from atomhttp._wire.http1_writer import LAST_CHUNK, encode_chunk
 from atomhttp.errors import AtomHTTPNetworkError, AtomHTTPProtocolError, AtomHTTPTLSError
 
-_logger = logging.getLogger("atomhttp.connection")
+_logger: Final = logging.getLogger("atomhttp.connection")
 
 # Content that a stream may hold before its connection is paused.
 HIGH_WATER: Final = 256 * 1024
@@ -49,7 +49,7 @@ WIDE_SLICE: Final = 480 * 1024
 class Http1Connection(Connection):
     """See the module's docstring. Used by one call at a time."""
 
-    __slots__ = ("_engine", "_later", "_reset_by", "_send", "_unsent", "call")
+    __slots__ = ("_engine", "_holds", "_later", "_receive_into", "_reset_by", "_send", "_unsent", "call")
 
     # Whatever goes on here is one exchange's.
     multiplexes = False
@@ -57,6 +57,9 @@ class Http1Connection(Connection):
     def __init__(self, stream: Stream, owner: Owner, bucket: Any, max_header_size: int, now: float) -> None:
         super().__init__(stream, owner, bucket, now)
         self._send = stream.send
+        self._receive_into = stream.receive
+        # Whether the stream may hold bytes, received or to be sent (TLS).
+        self._holds = not isinstance(stream, SocketStream)
         self._engine = Http1Engine(max_header_size)
         self._unsent: memoryview | None = None
         # What comes behind that.
@@ -112,12 +115,12 @@ class Http1Connection(Connection):
         except OSError as error:
             self._cannot_write(error)
             return
-        if sent != len(data) or self._stream.unflushed:
+        if sent != len(data) or (self._holds and self._stream.unflushed):
             self._keep(data, sent)
 
     def _speaks_first(self) -> bool:
         """Whether an answer is here before the request: it will do, but each further one would be to the one before."""
-        return isinstance(self._stream, SocketStream) and self._probe is not None and bool(self._probe(0))
+        return not self._holds and self._probe is not None and bool(self._probe(0))
 
     def start_whole(self, call: Call, method: str, head: bytes, content: bytes) -> None:
         """Begins an exchange whose content is small: one write, one packet train."""
@@ -242,15 +245,14 @@ class Http1Connection(Connection):
             call.interrupt(error)
 
     def _receive(self) -> None:
-        stream = self._stream
-        reactor: Any = self.reactor  # only a watched connection receives: there is one
-        buffer: memoryview = reactor.buffer
+        reactor: Reactor = self.reactor  # type: ignore[assignment]  # only a watched connection receives: there is one
+        buffer = reactor.buffer
         try:
             while True:
                 call = self.call
                 if call is not None and (call.streaming or call.collected is not None) and self._receive_content(call):
                     return
-                size = stream.receive(buffer)
+                size = self._receive_into(buffer)
                 if not size:
                     self._ended()
                     return
@@ -263,7 +265,7 @@ class Http1Connection(Connection):
                 if size == BUFFER_SIZE:
                     # There may be more than fitted: nothing that ended here is known to be drained.
                     self.drained_at = reactor.polled_at = 0.0
-                if not stream.pending or not self._mask:
+                if not self._holds or not self._stream.pending or not self._mask:
                     return
         except BlockingIOError:
             self._nothing_yet(buffer)
@@ -357,11 +359,12 @@ class Http1Connection(Connection):
         for event in self._engine.receive(data):
             kind = type(event)  # pyright: ignore[reportUnknownVariableType]  # see above
             if kind is ResponseHead:
-                content = event.content
+                head: ResponseHead = event
+                content = head.content
                 if content is None:
-                    call.take_head(event, now)
+                    call.take_head(head, now)
                 else:
-                    call.head = event
+                    call.head = head
                     call.first_at = now
                     call.content = content
                     self._finish(call, now)
@@ -410,7 +413,7 @@ class Http1Connection(Connection):
             and self._mask == IN
             and call.keep_alive
             and not call.uploading
-            and not self._stream.pending
+            and not (self._holds and self._stream.pending)
         ):
             self.keep_alive_timeout = call.head.keep_alive_timeout  # type: ignore[union-attr]  # it has ended: it has a head
             self.idle_since = self.drained_at = now

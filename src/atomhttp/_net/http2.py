@@ -56,7 +56,7 @@ from atomhttp.errors import (
 if TYPE_CHECKING:
     from atomhttp._net.reactor import Reactor
 
-_logger = logging.getLogger("atomhttp.connection")
+_logger: Final = logging.getLogger("atomhttp.connection")
 
 # How often it is read before a call is given to it: what still comes then is a server's that has a lot to say.
 LOOKS: Final = 4

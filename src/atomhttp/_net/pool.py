@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 from atomhttp._model.route import Route
 from atomhttp._net.call import Call
 from atomhttp._net.connect import connect, speaks_http2
-from atomhttp._net.connection import Carrier, Connection
+from atomhttp._net.connection import Connection, Owner
 from atomhttp._net.http1 import Http1Connection, SharedHttp1Connection
 from atomhttp._net.pool_policy import Decision, Facts, decide, oldest_servable
 from atomhttp._net.stream import Stream
@@ -38,9 +38,10 @@ from atomhttp.errors import AtomHTTPClosedError, AtomHTTPNetworkError, AtomHTTPT
 if TYPE_CHECKING:
     from atomhttp._net.drivers import Driver
     from atomhttp._net.http2 import Http2Connection
+    from atomhttp._net.http2_stream import Http2Stream
     from atomhttp._net.reactor import Reactor
 
-_logger = logging.getLogger("atomhttp.pool")
+_logger: Final = logging.getLogger("atomhttp.pool")
 
 # Seconds by which we stop using a connection before the server says that it will close it.
 KEEP_ALIVE_MARGIN: Final = 1.0
@@ -54,6 +55,8 @@ EXPECTED_STREAMS: Final = 100
 FOR_EVER: Final = 1e9
 
 Pooled: TypeAlias = "Http1Connection | Http2Connection"
+# What carries an exchange. By name, and not `Carrier`: that is what a compiled caller can call directly.
+Taken: TypeAlias = "Http1Connection | Http2Stream"
 
 
 class PoolLimits:
@@ -133,10 +136,10 @@ class Ticket:
         self.number = number
         self.call = call
         self.given = False
-        self.connection: Carrier | None = None
+        self.connection: Taken | None = None
 
 
-class Pool:
+class Pool(Owner):
     """See the module's docstring.
 
     Args:
@@ -175,7 +178,7 @@ class Pool:
 
     # Taking
 
-    def take(self, route: Route, reactor: Reactor, now: float, call: Call) -> Carrier | None:
+    def take(self, route: Route, reactor: Reactor, now: float, call: Call) -> Taken | None:
         """A connection of `route` that is free for `call`, or a stream of one, at once; or None."""
         bucket = self._buckets.get(route)
         if bucket is None:
@@ -197,13 +200,13 @@ class Pool:
                 return connection if not connection.multiplexes else self._use(bucket, connection, call)  # type: ignore[return-value]  # see `_use`
         return None
 
-    def _use(self, bucket: Bucket, connection: Pooled, call: Call) -> Carrier:
+    def _use(self, bucket: Bucket, connection: Pooled, call: Call) -> Taken:
         """What carries `call` on a connection that was idle."""
         if not connection.multiplexes:
             return connection  # type: ignore[return-value]  # one of HTTP/1.1 is a carrier
         return self._open_stream(bucket, connection, call)  # type: ignore[arg-type]  # and this is of HTTP/2
 
-    def _open_stream(self, bucket: Bucket, connection: Http2Connection, call: Call) -> Carrier:
+    def _open_stream(self, bucket: Bucket, connection: Http2Connection, call: Call) -> Taken:
         """The first stream of a connection."""
         # What a synchronous client hands on may be read in another thread than the connection's other calls.
         alone = self.driver is None and call.handed_on
@@ -211,12 +214,12 @@ class Pool:
             bucket.busy.append(connection)
         return connection.open_stream(alone)
 
-    def _share(self, bucket: Bucket, call: Call) -> Carrier | None:
+    def _share(self, bucket: Bucket, call: Call) -> Taken | None:
         """A stream of a connection that serves others as well; None where none has room."""
         connection = self._find_room(bucket, call)
         return None if connection is None else connection.open_stream()
 
-    def _share_locked(self, bucket: Bucket, call: Call) -> Carrier | None:
+    def _share_locked(self, bucket: Bucket, call: Call) -> Taken | None:
         """`_share`, where another thread may be promising a stream as well, or making the connection an idle one."""
         with self._lock:
             return self._share(bucket, call)
@@ -245,7 +248,7 @@ class Pool:
             bucket.idle.pop()
             return connection
 
-    async def acquire(self, route: Route, call: Call, fresh: bool = False) -> Carrier:
+    async def acquire(self, route: Route, call: Call, fresh: bool = False) -> Taken:
         """A connection of `route` for `call`; `fresh` asks for a new one, or one that others are waiting for.
 
         Raises:
@@ -316,7 +319,7 @@ class Pool:
             self._leave(bucket, call)
             raise
 
-    async def _wait(self, bucket: Bucket, ticket: Ticket) -> Carrier | None:
+    async def _wait(self, bucket: Bucket, ticket: Ticket) -> Taken | None:
         call = ticket.call
         reactor = call.driver.reactor
         shared = self.driver is None
@@ -341,7 +344,7 @@ class Pool:
         busy = self.open_count - self.idle_count
         return f"{busy} connections busy of {self.limits.connections}, {streams} of them unread streams"
 
-    async def _open_connection(self, bucket: Bucket, call: Call) -> Carrier:
+    async def _open_connection(self, bucket: Bucket, call: Call) -> Taken:
         reactor = call.driver.reactor
         if self.driver is None:
             reactor.expect_calls()
@@ -412,7 +415,8 @@ class Pool:
         if expires <= now or self.closed:
             connection.close()
             return
-        connection.expires = expires
+        any_kind: Connection = connection  # where this is compiled, it cannot set what belongs to one of two classes
+        any_kind.expires = expires
         bucket: Bucket = connection.bucket
         driver = self.driver
         if driver is None:
@@ -580,7 +584,7 @@ class Pool:
             ticket.given = True
             return ticket, victim
 
-    def _reuse(self, bucket: Bucket, call: Call) -> Carrier:
+    def _reuse(self, bucket: Bucket, call: Call) -> Taken:
         """What is free for `call`. Raises IndexError when it is gone."""
         stream = self._share(bucket, call) if bucket.busy else None
         if stream is not None:

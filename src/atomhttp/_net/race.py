@@ -7,15 +7,13 @@ import os
 import socket
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from atomhttp._net.call import Call
 from atomhttp._net.pollers import OUT
+from atomhttp._net.reactor import Handler, Reactor
 from atomhttp._net.resolve import Address
 from atomhttp.errors import AtomHTTPNetworkError
-
-if TYPE_CHECKING:
-    from atomhttp._net.reactor import Reactor
 
 # RFC 8305 section 5: the Connection Attempt Delay, in seconds.
 ATTEMPT_DELAY: Final = 0.25
@@ -163,7 +161,7 @@ class Race:
         return problem
 
 
-class _Attempt:
+class _Attempt(Handler):
     """One connect under way, judged by SO_ERROR."""
 
     def __init__(self, race: Race, sock: socket.socket, reactor: Reactor) -> None:

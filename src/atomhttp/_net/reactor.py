@@ -18,12 +18,14 @@ from __future__ import annotations
 
 import os
 import socket
-import weakref
+from abc import ABCMeta, abstractmethod
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Protocol
 
+from atomhttp._compiled import mypyc_attr
+from atomhttp._net.live import Life, live_reactors
 from atomhttp._net.pollers import IN, Poller
 from atomhttp._net.timers import FewTimers, TimerWheel
 
@@ -39,29 +41,33 @@ RECENT: Final = 0.001
 IN_SIGHT: Final = 512
 _NONE: Final[Mapping[int, int]] = MappingProxyType({})
 
-# Every reactor that has not been closed, by its driver: the two live and die together, and what is compiled takes no
-# weak references.
-_drivers: weakref.WeakSet[Driver] = weakref.WeakSet()
-
 # Longer waits are taken in turns: poll(2) counts milliseconds in an int.
 LONGEST_POLL: Final = 86_400.0
 
 
-class Handler(Protocol):
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Handler(metaclass=ABCMeta):
     """The owner of a registered descriptor."""
 
+    __slots__ = ()
+
+    @abstractmethod
     def on_ready(self, mask: int) -> None:
         """The descriptor is ready as `mask` says."""
 
+    @abstractmethod
     def fail(self, error: BaseException) -> None:
         """`on_ready` raised `error`: close, and tell whoever waits."""
 
 
-class Flushed(Handler, Protocol):
+class Flushed(Protocol):
     """Gathers what it is going to send."""
 
     def flush(self) -> None:
         """Sends it."""
+
+    def fail(self, error: BaseException) -> None:
+        """`flush` raised `error`: close, and tell whoever waits."""
 
 
 class Reactor:
@@ -88,7 +94,7 @@ class Reactor:
         self._waker: _Waker | None = None
         # Connections that have something to send, once everybody who runs in this turn has had a say.
         self.dirty: deque[Flushed] = deque()
-        _drivers.add(driver)
+        self._life = Life(self)
 
     @property
     def thread(self) -> int:
@@ -284,7 +290,7 @@ class Reactor:
         while self._closing:
             self._closing.pop().close()
         self.poller.close()
-        _drivers.discard(self._driver)
+        self._life.end()
 
     @property
     def handler_count(self) -> int:
@@ -297,7 +303,7 @@ class Reactor:
         return len(self.timers)
 
 
-class _Waker:
+class _Waker(Handler):
     """A socket pair in the poller: one byte on it and the reactor looks at its calls."""
 
     def __init__(self, reactor: Reactor) -> None:
@@ -334,12 +340,6 @@ class _Waker:
     def abandon(self) -> None:
         self._inner.close()
         self._outer.close()
-
-
-def live_reactors() -> list[Reactor]:
-    """The reactors that have not been closed."""
-    # A driver that is just being made has none yet.
-    return [driver.reactor for driver in list(_drivers) if hasattr(driver, "reactor")]
 
 
 def _forget_after_fork() -> None:

@@ -117,12 +117,15 @@ class FewTimers:
 
     def next_due(self) -> float | None:
         """When the next entry is due."""
-        due = self._due
-        return min(due.values()) if due else None
+        nearest: float | None = None
+        for due in self._due.values():
+            if nearest is None or due < nearest:
+                nearest = due
+        return nearest
 
     def run(self, now: float) -> None:
         """Expires what is due."""
-        while self._due and (due := min(self._due.values())) <= now:
+        while (due := self.next_due()) is not None and due <= now:
             entry = next(entry for entry, when in self._due.items() if when == due)
             self.discard(entry)
             again = entry.expire(now)

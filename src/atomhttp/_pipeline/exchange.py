@@ -18,6 +18,7 @@ from atomhttp._pipeline.content import Codings, ContentReader, read_all, too_lar
 from atomhttp._pipeline.redirects import leads_on
 from atomhttp._pipeline.resend import check_resend
 from atomhttp._pipeline.response import Response, is_accepted
+from atomhttp._pipeline.response_state import received
 from atomhttp._redact import redact_url
 from atomhttp.errors import AtomHTTPError, AtomHTTPNetworkError, AtomHTTPTimeoutError
 
@@ -122,7 +123,7 @@ class Exchange:
             body.bind(self._driver, request.deadline)
 
     async def _take_in(self, raw: AdapterResponse, request: Request) -> Response[Any]:
-        response = Response.received(raw, request, b"")
+        response: Response[Any] = received(Response, raw, request, b"")
         try:
             if leads_on(response, request.outline):
                 await self._discard_redirect(raw, request)

@@ -12,13 +12,13 @@ from atomhttp._model.headers import Headers
 from atomhttp._model.reason_phrase import reason_phrase
 from atomhttp._model.request import Request
 from atomhttp._pipeline.attempt import Attempt
+from atomhttp._pipeline.response_state import HELD, ResponseState
 from atomhttp._pipeline.stream import ResponseStream, SyncResponseStream
 from atomhttp._redact import quote_peer, redact_fields, redact_url, redact_value, show_url
 from atomhttp.errors import AtomHTTPOptionError, AtomHTTPStatusError
 
 if TYPE_CHECKING:
     from atomhttp._model.config import RequestConfig
-    from atomhttp._pipeline.content import ContentReader
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -37,7 +37,7 @@ class Timings(NamedTuple):
     total: float = 0.0
 
 
-class Response(Generic[T]):
+class Response(ResponseState, Generic[T]):
     """A response. Fields and texts are taken apart when asked for.
 
     Args:
@@ -78,36 +78,15 @@ class Response(Generic[T]):
         self.content = b""
         self._raw: AdapterResponse | None = None
 
-    @classmethod
-    def received(cls, raw: AdapterResponse, request: Request, content: bytes) -> Response[Any]:
-        """A response from an adapter, its data not decoded yet: the constructor's work, at a third of its cost."""
-        response: Response[Any] = cls.__new__(cls)
-        response.status = raw.status
-        response.request = request
-        response.content = content
-        response._raw = raw
-        return response
-
-    # Class-level defaults for what `received` leaves out.
-    data: T = None  # type: ignore[assignment]  # until it is decoded
+    data: T
     status: int
     request: Request
-    history: tuple[Response[Any], ...] = ()
-    stripped: tuple[str, ...] = ()
-    truncated: bool = False
-    undecoded: tuple[str, ...] = ()
-    _status_text: str | None = None
-    _headers: Headers | None = None
+    history: tuple[Response[Any], ...]
+    stripped: tuple[str, ...]
+    truncated: bool
+    undecoded: tuple[str, ...]
     content: bytes
-    # What an error for its status should say besides.
-    remark: str = ""
-    # A stream that is still on its way to whoever will read it.
-    unread: ContentReader | None = None
-    # What validateStatus said, once it has been asked.
-    accepted: bool | None = None
-    _raw: AdapterResponse | None
-    _config: RequestConfig | None = None
-    _attempts: tuple[Attempt, ...] | None = None
+    _status_text: str | None
 
     @property
     def config(self) -> RequestConfig:
@@ -316,9 +295,12 @@ class Response(Generic[T]):
         twin.history = tuple(earlier.redacted() for earlier in self.history)
         return twin
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_blank, (type(self),), self.__getstate__())
+
     def __getstate__(self) -> dict[str, Any]:
         # What the engine still holds is turned into plain values.
-        state = dict(self.__dict__)
+        state = {name: getattr(self, name) for name in HELD} | self.__dict__
         state.update(_status_text=self.status_text, _headers=self.headers, _config=self.config, _raw=None)
         raw = self._raw
         if raw is not None:
@@ -327,7 +309,12 @@ class Response(Generic[T]):
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
+        for name, value in state.items():
+            setattr(self, name, value)
+
+
+def _blank(kind: type[Response[Any]]) -> Response[Any]:
+    return kind.__new__(kind)
 
 
 class _Snapshot(AdapterResponse):

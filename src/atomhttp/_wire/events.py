@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Final, TypeAlias
+from typing import ClassVar, Final, TypeAlias
+
+from atomhttp._compiled import mypyc_attr
 
 # Fields that say how a message is framed or concern its connection, and one that concerns the cookie jar.
 _FRAMING: Final = frozenset(
     (b"content-length", b"transfer-encoding", b"content-encoding", b"connection", b"keep-alive", b"set-cookie")
 )
-_LENGTHS: Final = frozenset(map(len, _FRAMING))
+# As nearly every server writes them.
+_USUAL: Final = frozenset(name.title() for name in _FRAMING)
 
 
+@mypyc_attr(free_list_len=1)
 class ResponseHead:
     """The head of a response as received: status line and fields (RFC 9112 section 2.1).
 
@@ -30,13 +34,13 @@ class ResponseHead:
     sets_cookies = False
 
     # The parser asks for these callbacks too, and one that is not there costs it an exception.
-    on_message_begin: None = None
-    on_status: None = None
-    on_headers_complete: None = None
-    on_body: None = None
-    on_chunk_header: None = None
-    on_chunk_complete: None = None
-    on_message_complete: None = None
+    on_message_begin: ClassVar[None] = None
+    on_status: ClassVar[None] = None
+    on_headers_complete: ClassVar[None] = None
+    on_body: ClassVar[None] = None
+    on_chunk_header: ClassVar[None] = None
+    on_chunk_complete: ClassVar[None] = None
+    on_message_complete: ClassVar[None] = None
 
     def __init__(self, block: bytes) -> None:
         self.block = block
@@ -44,7 +48,8 @@ class ResponseHead:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """The parser has found a field. Nearly all are left out by the length of their names."""
-        if len(name) in _LENGTHS and name.lower() in _FRAMING:
+        size = len(name)
+        if (size == 10 or 14 <= size <= 17) and (name in _USUAL or name.lower() in _FRAMING):
             self.framing.append((name, value))
 
     @property

@@ -32,7 +32,12 @@ _NO_CONTENT: Final = (204, 304)
 # Requests whose responses are framed by the method.
 _SPECIAL: Final = frozenset(("HEAD", "CONNECT"))
 
-IDLE, HEAD, SIZED, CHUNKED, UNTIL_EOF, CLOSED = range(6)
+IDLE: Final = 0
+HEAD: Final = 1
+SIZED: Final = 2
+CHUNKED: Final = 3
+UNTIL_EOF: Final = 4
+CLOSED: Final = 5
 
 
 class Http1Engine:
@@ -141,7 +146,8 @@ class Http1Engine:
         if end == 3 or end > self._max_header_size:
             return self._receive_head(data)
         head = parse_head(data[:end])
-        if head.status == 200 and head.content_length == len(data) - end and self._method not in _SPECIAL:
+        length = head.content_length
+        if head.status == 200 and length is not None and length == len(data) - end and self._method not in _SPECIAL:
             head.content = data[end:]
             self.state = IDLE if head.keep_alive else CLOSED
             return [head]

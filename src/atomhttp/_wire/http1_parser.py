@@ -12,7 +12,7 @@ import re
 from functools import lru_cache
 from typing import Final
 
-import httptools
+from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from atomhttp._wire.events import ResponseHead
 from atomhttp.errors import AtomHTTPProtocolError
@@ -29,11 +29,10 @@ _USUAL_LINE: Final = b"HTTP/1.1 200 OK\r\n"
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.[01] [1-5][0-9][0-9](?: [\t\x20-\x7e\x80-\xff]*)?\r\n")
 _KEEP_ALIVE_TIMEOUT: Final = re.compile(rb"(?:^|[ ,;])timeout=\"?([0-9]{1,6})", re.IGNORECASE)
 
-_CONTENT_LENGTH, _TRANSFER_ENCODING, _CONTENT_ENCODING = (
-    len(b"content-length"),
-    len(b"transfer-encoding"),
-    len(b"content-encoding"),
-)
+# The lengths of these names.
+_CONTENT_LENGTH: Final = 14
+_TRANSFER_ENCODING: Final = 17
+_CONTENT_ENCODING: Final = 16
 
 
 def parse_head(block: bytes) -> ResponseHead:
@@ -43,13 +42,13 @@ def parse_head(block: bytes) -> ResponseHead:
         AtomHTTPProtocolError: the head breaks RFC 9112, or what this client asks of it.
     """
     head = ResponseHead(block)
-    parser = httptools.HttpResponseParser(head)
+    parser = HttpResponseParser(head)
     try:
         parser.feed_data(block)
-    except httptools.HttpParserCallbackError as error:
+    except HttpParserCallbackError as error:
         # A KeyboardInterrupt came while a field was handed over: httptools makes an ordinary exception of it.
         raise error.__context__ or error from None
-    except (httptools.HttpParserUpgrade, httptools.HttpParserError) as error:
+    except (HttpParserUpgrade, HttpParserError) as error:
         raise AtomHTTPProtocolError(_explain(block, error)) from error
     usual = block.startswith(_USUAL_LINE)
     if not usual and _STATUS_LINE.match(block) is None:
@@ -93,9 +92,10 @@ def _explain(block: bytes, error: Exception) -> str:
 
 def _take_rarer(head: ResponseHead, name: bytes, value: bytes, options: bytes) -> bytes:
     """Fields that most responses do not have; what is known of Connection so far."""
-    if name[0] in b"sS":
+    first = name[0]
+    if first in (0x53, 0x73):  # S, s
         head.sets_cookies = True
-    elif name[0] in b"cC":
+    elif first in (0x43, 0x63):  # C, c
         return options + b"," + value if options else value
     else:
         head.keep_alive_timeout = _keep_alive_timeout(value)

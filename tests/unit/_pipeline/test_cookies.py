@@ -12,6 +12,7 @@ from atomhttp._model.config import Defaults
 from atomhttp._model.url import parse_url
 from atomhttp._pipeline.cookies import XSRF, CookieCarrier, Cookies, Home, find_token, place
 from atomhttp._pipeline.plan import Plan
+from atomhttp._pipeline.response_state import received
 
 HOME, AWAY = "http://home.test/a", "http://away.test/a"
 HERE, THERE = place(parse_url(HOME)), place(parse_url(AWAY))
@@ -191,7 +192,7 @@ def carry(cookies: Cookies, *urls: str) -> list[dict[str, str]]:
         raw = answer(f"n={len(seen)}")
         # As the exchange does, which is what the carrier sends by.
         cookies.keep(raw, request.target)
-        return Response.received(raw, request, b"")
+        return received(Response, raw, request, b"")
 
     async def run() -> None:
         carrier = CookieCarrier(cookies, send)

@@ -11,13 +11,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
-from functools import partial
 from inspect import isawaitable
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 from atomhttp._model.abort import AbortSignal
-from atomhttp._net.drivers import Driver, Waiter
-from atomhttp._net.drivers.aio_waiter import AioWaiter
+from atomhttp._net.drivers.aio_waiter import AioWaiter, WakingDriver
 from atomhttp._net.drivers.together import close_coroutines, collect_tasks, refusal
 from atomhttp._net.pollers import build_nested_poller
 from atomhttp._net.reactor import Reactor
@@ -28,6 +26,8 @@ _logger = logging.getLogger("atomhttp.connection")
 # Strong references, because a loop can die without a word: `current` drops those that have closed. Keyed by the loop
 # itself: its id returns under uvloop, and a weak key would never go (the driver refers to the loop).
 _drivers: dict[asyncio.AbstractEventLoop, AsyncioDriver] = {}
+# Each call asks.
+_get_running_loop: Final = asyncio.get_running_loop
 
 
 def current() -> AsyncioDriver:
@@ -37,7 +37,7 @@ def current() -> AsyncioDriver:
         RuntimeError: no loop is running in this thread.
     """
     try:
-        loop = asyncio.get_running_loop()
+        loop = _get_running_loop()
     except RuntimeError:
         raise _no_loop() from None
     driver = _drivers.get(loop)
@@ -63,27 +63,18 @@ def _sweep() -> None:
             driver.reactor.close_all()
 
 
-class AsyncioDriver(Driver):
+class AsyncioDriver(WakingDriver):
     """Nests the reactor in a loop: the loop watches the poller's descriptor and one timer, whatever happens inside."""
 
     clock: ClassVar[staticmethod[[], float]] = staticmethod(time.monotonic)
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop = loop
-        self.cancelled_error: type[BaseException] = asyncio.CancelledError
-        self.now: Callable[[], float] = type(self).clock
-        self.waiter: Callable[[], Waiter] = partial(AioWaiter, self)
-        self.woken: list[AioWaiter] = []
-        # Whether somebody is going to look at `woken`: the pass under way, or a callback of the loop.
-        self.will_wake = False
-        # Whether a turn of ours is under way, at whose end the reactor flushes.
-        self._in_turn = False
-        self.pool_scope: object = self
+        super().__init__(loop, asyncio.CancelledError)
+        self.now = type(self).clock
+        self.pool_scope = self
         self.thread = threading.get_ident()
         self._poller = build_nested_poller()
         self.reactor = Reactor(self._poller, self)
-        # A callback keeps the context in which it was added for as long as it stands: not a caller's, then.
-        self._context = contextvars.Context()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = 0.0
         self._waiting_thread: _PollerThread | None = None
@@ -99,7 +90,7 @@ class AsyncioDriver(Driver):
                 return
             except NotImplementedError:
                 _logger.debug("%s has no add_reader: a thread waits for it", type(self.loop).__name__)
-        self._waiting_thread = _PollerThread(self.loop, self.reactor, self._context, self.run_ready)
+        self._waiting_thread = _PollerThread(self.loop, self.reactor, self.context, self.run_ready)
 
     def unwatch(self) -> None:
         if self.reactor.timers.next_due() is None:
@@ -114,43 +105,6 @@ class AsyncioDriver(Driver):
         if fd is not None:
             self.loop.remove_reader(fd)
 
-    def run_ready(self) -> None:
-        """One pass of the reactor, then the tasks that it woke: they run outside the reactor, each in its context."""
-        self.will_wake = self._in_turn = True
-        try:
-            self.reactor.run_ready()
-        finally:
-            self._wake_all()
-
-    def wake(self, waiter: AioWaiter) -> None:
-        """Has the task of `waiter` run soon, never at once."""
-        self.woken.append(waiter)
-        if not self.will_wake:
-            self.will_wake = True
-            self.loop.call_soon(self._wake_all, context=self._context)
-
-    def _wake_all(self) -> None:
-        woken, self.woken = self.woken, []
-        self.will_wake = False
-        waiting = iter(woken)
-        self._in_turn = True
-        try:
-            for waiter in waiting:
-                waiter.step()
-        except BaseException:
-            # KeyboardInterrupt in a task: the others still get their turn.
-            for waiter in waiting:
-                self.wake(waiter)
-            raise
-        finally:
-            self._in_turn = False
-            if self.reactor.dirty:
-                self.reactor.flush()
-
-    def flush_soon(self) -> None:
-        if not self._in_turn:
-            self.loop.call_soon(self.reactor.flush, context=self._context)
-
     # Timers
 
     def arm(self, due: float) -> None:
@@ -160,7 +114,7 @@ class AsyncioDriver(Driver):
             self._timer.cancel()
         self._timer_due = due
         delay = max(0.0, due - self.now())
-        self._timer = self.loop.call_at(self.loop.time() + delay, self._on_timer, context=self._context)
+        self._timer = self.loop.call_at(self.loop.time() + delay, self._on_timer, context=self.context)
 
     def _on_timer(self) -> None:
         self._timer = None
@@ -199,7 +153,7 @@ class AsyncioDriver(Driver):
             self.call_soon(function)
 
     def call_soon(self, function: Callable[[], None]) -> None:
-        self.loop.call_soon_threadsafe(function, context=self._context)
+        self.loop.call_soon_threadsafe(function, context=self.context)
 
     async def breathe(self) -> None:
         waiter = AioWaiter(self)
@@ -291,7 +245,7 @@ class _PollerThread:
         self._loop = loop
         self._reactor = reactor
         self._run_ready = run_ready
-        self._context = context
+        self.context = context
         self._served = threading.Event()
         # Set by another thread at any time: typed so that no checker concludes otherwise.
         self._stopped: Any = False
@@ -318,7 +272,7 @@ class _PollerThread:
                 # `stop` may have set the event just before it was cleared, and waits for this thread by now.
                 return
             try:
-                self._loop.call_soon_threadsafe(self._serve, context=self._context)
+                self._loop.call_soon_threadsafe(self._serve, context=self.context)
             except RuntimeError:
                 # The loop has closed: the next reactor sweeps what is left here.
                 return

@@ -1,32 +1,79 @@
-"""What one task of an event loop awaits. It knows asyncio's protocol, and not asyncio."""
+"""What one task of an event loop awaits, and how it is woken. It knows asyncio's protocol, and not asyncio."""
 
 from __future__ import annotations
 
 import contextvars
 from collections.abc import Callable, Generator
-from typing import Any, Protocol
+from typing import Any
+
+from atomhttp._compiled import mypyc_attr
+from atomhttp._net.drivers.driver import Driver, Waiter
 
 
-class WakingDriver(Protocol):
-    """Who steps the tasks of waiters that are done (`AsyncioDriver`).
+@mypyc_attr(allow_interpreted_subclasses=True)
+class WakingDriver(Driver):
+    """What each turn of an event loop passes through: the reactor's pass, and the tasks that it wakes.
 
     Attributes:
         loop: the event loop.
         cancelled_error: what a cancelled task finds where it waits.
-        will_wake: somebody is going to look at `woken`.
+        context: for callbacks, which keep the one in which they were added for as long as they stand: not a caller's.
+        will_wake: somebody is going to look at `woken`: the pass under way, or a callback of the loop.
         woken: waiters whose tasks are to go on.
     """
 
-    loop: Any
-    cancelled_error: type[BaseException]
-    will_wake: bool
-    woken: list[AioWaiter]
+    def __init__(self, loop: Any, cancelled_error: type[BaseException]) -> None:
+        self.loop = loop
+        self.cancelled_error = cancelled_error
+        self.context = contextvars.Context()
+        self.woken: list[AioWaiter] = []
+        self.will_wake = False
+        # Whether a turn of ours is under way, at whose end the reactor flushes.
+        self._in_turn = False
+
+    def waiter(self) -> AioWaiter:
+        return AioWaiter(self)
+
+    def run_ready(self) -> None:
+        """One pass of the reactor, then the tasks that it woke: they run outside the reactor, each in its context."""
+        self.will_wake = self._in_turn = True
+        try:
+            self.reactor.run_ready()
+        finally:
+            self._wake_all()
 
     def wake(self, waiter: AioWaiter) -> None:
         """Has the task of `waiter` run soon, never at once."""
+        self.woken.append(waiter)
+        if not self.will_wake:
+            self.will_wake = True
+            self.loop.call_soon(self._wake_all, context=self.context)
+
+    def _wake_all(self) -> None:
+        woken, self.woken = self.woken, []
+        self.will_wake = False
+        waiting = iter(woken)
+        self._in_turn = True
+        try:
+            for waiter in waiting:
+                waiter.step()
+        except BaseException:
+            # KeyboardInterrupt in a task: the others still get their turn.
+            for waiter in waiting:
+                self.wake(waiter)
+            raise
+        finally:
+            self._in_turn = False
+            if self.reactor.dirty:
+                self.reactor.flush()
+
+    def flush_soon(self) -> None:
+        if not self._in_turn:
+            self.loop.call_soon(self.reactor.flush, context=self.context)
 
 
-class AioWaiter:
+@mypyc_attr(free_list_len=1)
+class AioWaiter(Waiter):
     """What one task awaits: a future that wakes its task itself.
 
     `asyncio.Future` asks the loop to call the task later, by a handle of its own for each. Ours are woken in one go

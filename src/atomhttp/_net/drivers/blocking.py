@@ -9,25 +9,24 @@ import types
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
 from contextvars import Context, copy_context
-from functools import partial
 from threading import get_ident
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 from atomhttp._compiled import mypyc_attr
-from atomhttp._net.drivers import Driver
+from atomhttp._net.drivers.driver import Driver, Waiter
 from atomhttp._net.pollers import build_nested_poller, build_plain_poller
 from atomhttp._net.reactor import BATCH, Reactor
 from atomhttp._net.timers import FewTimers, TimerWheel
 
 T = TypeVar("T")
 D = TypeVar("D", bound="BlockingDriver")
-_logger = logging.getLogger("atomhttp.connection")
+_logger: Final = logging.getLogger("atomhttp.connection")
 
 # Every unit of one client may use every connection of it: they share one pool.
 SHARED_SCOPE = "synchronous"
 
 
-class BlockingWaiter:
+class BlockingWaiter(Waiter):
     """The smallest thing that can be awaited and completed."""
 
     # Defaults on the class: making one sets nothing.
@@ -65,17 +64,19 @@ class BlockingDriver(Driver):
     """A unit: one reactor, borrowed by one call at a time."""
 
     clock: ClassVar[staticmethod[[], float]] = staticmethod(time.monotonic)
-    waiter: Callable[[], BlockingWaiter] = BlockingWaiter
 
     def __init__(self) -> None:
-        self.now: Callable[[], float] = type(self).clock
+        self.now = type(self).clock
         # The thread that has borrowed it.
         self.thread = get_ident()
-        self.pool_scope: object = SHARED_SCOPE
+        self.pool_scope = SHARED_SCOPE
         self.reactor = self._build_reactor()
 
     def _build_reactor(self) -> Reactor:
         return Reactor(build_plain_poller(), self, FewTimers)
+
+    def waiter(self) -> BlockingWaiter:
+        return BlockingWaiter()
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Runs `coroutine` to its end.
@@ -205,7 +206,9 @@ class ManyDriver(BlockingDriver):
     def __init__(self) -> None:
         super().__init__()
         self.ready: deque[Runner] = deque()
-        self.waiter = partial(QueuedWaiter, self.ready)
+
+    def waiter(self) -> QueuedWaiter:
+        return QueuedWaiter(self.ready)
 
     def _build_reactor(self) -> Reactor:
         return Reactor(build_nested_poller(), self, TimerWheel)
