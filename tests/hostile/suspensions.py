@@ -233,7 +233,7 @@ class CountingEngine:
 
     def events(self) -> list[Any]:
         found: list[Any] = self._engine.events()
-        self.received += sum(len(each.data) for each in found if isinstance(each, http2.DataReceived))
+        self.received += sum(len(each.data) for each in found if isinstance(each, http2.ngh2.DataReceived))
         return found
 
     def acknowledge_received_data(self, size: int, stream_id: int) -> None:

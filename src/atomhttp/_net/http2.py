@@ -365,15 +365,16 @@ class Http2Connection(Connection):
                 continue
             kind = type(event)  # pyright: ignore[reportUnknownVariableType]  # see above
             if kind is Http2Head:
-                content: bytes | None = event.content
+                head: Http2Head = event
+                content = head.content
                 if content is not None:
-                    call.head = event
+                    call.head = head
                     call.first_at = now
                     call.content = content
                     self._finish(stream, call, now)
                     continue
                 self._proven = True
-                call.take_head(event, now)
+                call.take_head(head, now)
             elif kind is bytes:
                 stream.take_content(call, event)
             elif kind is EndOfMessage:
@@ -405,7 +406,8 @@ class Http2Connection(Connection):
             if not call.keep_alive:
                 self._retired = True
         self.streams.discard(stream)
-        self._feeders.pop(stream, None)
+        if self._feeders:
+            self._feeders.pop(stream, None)
         self._freed = True
 
     def drop(self, stream: Http2Stream) -> None:
@@ -489,6 +491,9 @@ class Http2Connection(Connection):
 
     def _broken(self) -> None:
         """The engine has closed: the peer broke HTTP/2, or it said goodbye and meant it."""
+        if self.closed:
+            # By us: what has come has ended a call that gave the connection up.
+            return
         failure = self.engine.failure
         if failure is None:
             self._lost(_closed_by_peer(), is_end=True)
@@ -507,8 +512,7 @@ class Http2Connection(Connection):
         if self.engine.failure is not None:
             self._broken()
             return
-        if not self.closed:
-            _logger.debug("%r: %s; closed", self, error.strerror or error)
+        _logger.debug("%r: %s; closed", self, error.strerror or error)
         failed = [(call, self._describe_loss(error, is_end, stream, call)) for stream, call in self._carried()]
         try:
             self.close()

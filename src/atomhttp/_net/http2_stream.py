@@ -6,9 +6,10 @@ from collections import deque
 from io import BytesIO
 from typing import TYPE_CHECKING, Final
 
+from atomhttp._compiled import mypyc_attr
 from atomhttp._net.call import Call
 from atomhttp._net.large_content import EARNED, LARGE, LargeContent
-from atomhttp._wire.http2 import MAX_QUEUED, STREAM_WINDOW
+from atomhttp._wire.http2 import MAX_QUEUED, STREAM_WINDOW, StreamID
 from atomhttp._wire.http2_writer import Field
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 ACKNOWLEDGED: Final = STREAM_WINDOW // 4
 
 
+@mypyc_attr(free_list_len=1)
 class Http2Stream:
     """Carries one exchange. See `Carrier`, and the module's docstring.
 
@@ -34,7 +36,7 @@ class Http2Stream:
     # Defaults on the class and no __slots__: making one sets two attributes.
     call: Call | None = None
     closed = False
-    number = 0
+    number: StreamID = 0
     # Whether there is content to send.
     has_content = False
     # Content that the engine has not been given yet, and whether that is all.
