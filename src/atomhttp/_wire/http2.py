@@ -86,25 +86,27 @@ class Http2Head(ResponseHead):
     """
 
     def __init__(self, fields: tuple[Field, ...]) -> None:
-        found = dict(fields)
         self._fields = fields
-        # nghttp2 has seen to it that there is one, and that it has three digits.
-        status = found[b":status"]
+        # nghttp2 has seen to it that it is there, the first, and that it has three digits.
+        status = fields[0][1]
         self.status = 200 if status == b"200" else int(status)
-        length = found.get(b"content-length")
-        if length is not None:
-            # Digits, and once: nghttp2 has seen to it, and holds the content to it.
-            self.content_length = int(length)
-        if b"set-cookie" in found:
-            self.sets_cookies = True
-        if b"content-encoding" in found:
+        # By hand: a dictionary of them, and joining them for their size, took twice as long (compiled: nine times).
+        total = 0
+        is_coded = False
+        for name, value in fields:
+            length = len(name)
+            total += length + len(value)
+            if length == 14 and name == b"content-length":
+                # Digits, and once: nghttp2 has seen to it, and holds the content to it.
+                self.content_length = int(value)
+            elif length == 10 and name == b"set-cookie":
+                self.sets_cookies = True
+            elif length == 16 and name == b"content-encoding":
+                is_coded = True
+        self.size = total + 32 * len(fields)
+        if is_coded:
             # Repeated fields are one list.
             self.content_encoding = self.find(b"content-encoding").encode("latin-1")
-        # Joined, because that is the fastest way to count (0.3 µs; a loop over ten fields takes 1).
-        if len(found) == len(fields):
-            self.size = len(b"".join(found)) + len(b"".join(found.values())) + 32 * len(found)
-        else:
-            self.size = len(b"".join(chain.from_iterable(fields))) + 32 * len(fields)
 
     @property
     def http_version(self) -> str:
