@@ -6,20 +6,13 @@ from typing import ClassVar, Final, TypeAlias
 
 from atomhttp._compiled import mypyc_attr
 
-# Fields that say how a message is framed or concern its connection, and one that concerns the cookie jar.
-_FRAMING: Final = frozenset(
-    (b"content-length", b"transfer-encoding", b"content-encoding", b"connection", b"keep-alive", b"set-cookie")
-)
-# As nearly every server writes them.
-_USUAL: Final = frozenset(name.title() for name in _FRAMING)
-
 
 @mypyc_attr(free_list_len=1)
 class ResponseHead:
     """The head of a response as received: status line and fields (RFC 9112 section 2.1).
 
     `block` holds the raw field lines; they are split only when somebody asks (`fields`), since most callers never do.
-    `framing` holds those few that say how the message is framed.
+    `framing` holds those few that may say how the message is framed, or concern its connection or the cookie jar.
     """
 
     # Defaults on the class and no __slots__: most heads set four of these (0.3 µs).
@@ -48,8 +41,7 @@ class ResponseHead:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """The parser has found a field. Nearly all are left out by the length of their names."""
-        size = len(name)
-        if (size == 10 or 14 <= size <= 17) and (name in _USUAL or name.lower() in _FRAMING):
+        if len(name) in (10, 14, 16, 17):  # Connection, Keep-Alive, Set-Cookie; {Content,Transfer}-{Length,Encoding}
             self.framing.append((name, value))
 
     @property

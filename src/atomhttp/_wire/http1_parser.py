@@ -29,11 +29,6 @@ _USUAL_LINE: Final = b"HTTP/1.1 200 OK\r\n"
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.[01] [1-5][0-9][0-9](?: [\t\x20-\x7e\x80-\xff]*)?\r\n")
 _KEEP_ALIVE_TIMEOUT: Final = re.compile(rb"(?:^|[ ,;])timeout=\"?([0-9]{1,6})", re.IGNORECASE)
 
-# The lengths of these names.
-_CONTENT_LENGTH: Final = 14
-_TRANSFER_ENCODING: Final = 17
-_CONTENT_ENCODING: Final = 16
-
 
 def parse_head(block: bytes) -> ResponseHead:
     """The head in `block`, which ends with its empty line.
@@ -59,17 +54,17 @@ def parse_head(block: bytes) -> ResponseHead:
     options = b""
     for name, value in head.framing:
         size = len(name)
-        if size == _CONTENT_LENGTH:
+        if size == 14 and (name == b"Content-Length" or name.lower() == b"content-length"):
             # llhttp has refused lists, signs and repetitions; this holds it to that.
             plain = value.isdigit() and head.content_length is None and len(value) <= MAX_DIGITS
             head.content_length = int(value if plain else _strict_length(value, head))
-        elif size == _TRANSFER_ENCODING:
+        elif size == 17 and name.lower() == b"transfer-encoding":
             # Repeated fields are one list; no list of two codings is accepted anyway.
             head.transfer_encoding = value if head.transfer_encoding is None else head.transfer_encoding + b"," + value
-        elif size == _CONTENT_ENCODING:
+        elif size == 16 and name.lower() == b"content-encoding":
             head.content_encoding = head.content_encoding + b"," + value if head.content_encoding else value
-        else:
-            options = _take_rarer(head, name, value, options)
+        elif size == 10:
+            options = _take_rarer(head, name.lower(), value, options)
     if not usual and block.startswith(b"HTTP/1.0"):
         head.keep_alive = _is_kept_alive(head.find(b"connection").encode("latin-1"), "1.0")
     elif options and options != b"keep-alive":
@@ -92,12 +87,11 @@ def _explain(block: bytes, error: Exception) -> str:
 
 def _take_rarer(head: ResponseHead, name: bytes, value: bytes, options: bytes) -> bytes:
     """Fields that most responses do not have; what is known of Connection so far."""
-    first = name[0]
-    if first in (0x53, 0x73):  # S, s
-        head.sets_cookies = True
-    elif first in (0x43, 0x63):  # C, c
+    if name == b"connection":
         return options + b"," + value if options else value
-    else:
+    if name == b"set-cookie":
+        head.sets_cookies = True
+    elif name == b"keep-alive":
         head.keep_alive_timeout = _keep_alive_timeout(value)
     return options
 
