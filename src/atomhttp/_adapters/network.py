@@ -91,7 +91,7 @@ class HTTPAdapter:
 
     def pool_stats(self) -> PoolStats:
         """How its connections are doing, in all event loops and threads."""
-        self.sweep()
+        self._sweep()
         so_far = PoolStats(reused=self._reused)
         return PoolStats(*map(sum, zip(so_far, *(pool.stats for pool in self.pools), strict=True)))
 
@@ -100,7 +100,7 @@ class HTTPAdapter:
         count = sum(pool.stats.open for pool in self.pools)
         return f"<HTTPAdapter {'closed' if self.closed else f'{count} open'}>"
 
-    def find_route(self, outline: Outline) -> Route:
+    def _find_route(self, outline: Outline) -> Route:
         """The request's route with what was said to this adapter, where the request says nothing."""
         ways, route = self._ways, outline.route
         changes: dict[str, Any] = {}
@@ -134,7 +134,7 @@ class HTTPAdapter:
             self._reused += sum(pool.stats.reused for pool in self.pools)
         self._finalizer()
 
-    def sweep(self) -> None:
+    def _sweep(self) -> None:
         """Closes the pools of event loops that are gone."""
         with _pools_lock:
             for scope, pool in list(self._pools.items()):
@@ -143,13 +143,13 @@ class HTTPAdapter:
                     self._reused += pool.stats.reused
                     pool.abandon()
 
-    def open_pool(self, driver: Driver) -> Pool:
+    def _open_pool(self, driver: Driver) -> Pool:
         """The pool of a driver that has none here yet.
 
         Raises:
             AtomHTTPClosedError: the adapter is closed.
         """
-        self.sweep()
+        self._sweep()
         with _pools_lock:
             if self.closed:
                 raise closed_error()

@@ -26,7 +26,7 @@ CONTINUE_DELAY: Final = 1.0
 class Router(Protocol):
     """Has a say in where requests go (an adapter with options of its own)."""
 
-    def find_route(self, outline: Outline, /) -> Route:
+    def _find_route(self, outline: Outline, /) -> Route:
         """The route for a request."""
         ...
 
@@ -34,11 +34,11 @@ class Router(Protocol):
 class PoolKeeper(Protocol):
     """Opens pools, and closes those of event loops that are gone (the adapter)."""
 
-    def open_pool(self, driver: Driver, /) -> Pool:
+    def _open_pool(self, driver: Driver, /) -> Pool:
         """The pool of a driver that has none yet."""
         ...
 
-    def sweep(self) -> None:
+    def _sweep(self) -> None:
         """Closes the pools that nobody will use again."""
 
 
@@ -57,8 +57,8 @@ def exchange(
     driver: Driver = request.driver
     pool = pools.get(driver.pool_scope)
     if pool is None:
-        pool = keeper.open_pool(driver)
-    route: Route = request.outline.route if router is None else router.find_route(request.outline)
+        pool = keeper._open_pool(driver)
+    route: Route = request.outline.route if router is None else router._find_route(request.outline)
     return _exchange(request, pool, route, keeper if len(pools) > 1 else None)
 
 
@@ -77,7 +77,7 @@ async def _exchange(request: Request, pool: Pool, route: Route, keeper: PoolKeep
     connection = None if request.fresh else pool.take(route, driver.reactor, request.started, call)
     if connection is None:
         if keeper is not None:
-            keeper.sweep()
+            keeper._sweep()
         connection = await pool.acquire(route, call, request.fresh)
         call.enter("headers", outline.timeout.read)
     if field_list is not None and connection.multiplexes:

@@ -512,7 +512,9 @@ class Http2Connection(Connection):
         if self.engine.failure is not None:
             self._broken()
             return
-        _logger.debug("%r: %s; closed", self, error.strerror or error)
+        if not self.closed:
+            # Not by what has just come: a call may have given it up.
+            _logger.debug("%r: %s; closed", self, error.strerror or error)
         failed = [(call, self._describe_loss(error, is_end, stream, call)) for stream, call in self._carried()]
         try:
             self.close()

@@ -117,11 +117,9 @@ class FewTimers:
 
     def next_due(self) -> float | None:
         """When the next entry is due."""
-        nearest: float | None = None
-        for due in self._due.values():
-            if nearest is None or due < nearest:
-                nearest = due
-        return nearest
+        due = self._due
+        # Not by a loop of ours, in the middle of which another thread may disarm something.
+        return min(due.values()) if due else None
 
     def run(self, now: float) -> None:
         """Expires what is due."""

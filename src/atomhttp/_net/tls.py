@@ -33,6 +33,14 @@ MAX_PLAINTEXT: Final = 64 * 1024
 MAX_CIPHERTEXT: Final = 256 * 1024
 
 
+def _find_openssl(tls: ssl.SSLObject) -> Any:
+    """OpenSSL's own object, unless somebody has put a class of theirs in between (`SSLContext.sslobject_class`).
+
+    `SSLObject` only hands on, by a call of Python's for each of ours: three a request.
+    """
+    return getattr(tls, "_sslobj", tls) if type(tls) is ssl.SSLObject else tls
+
+
 class _Failure:
     """Reads no more, and says why."""
 
@@ -102,8 +110,7 @@ class TLSStream:
         self._failed = True
         # How much of the inner stream was moved last; see `holds_part`.
         self._fed = 0
-        # OpenSSL's own object: `SSLObject` only hands on, by a call of Python's for each of ours (three a request).
-        self._openssl: Any = getattr(self._tls, "_sslobj", self._tls)
+        self._openssl = _find_openssl(self._tls)
         self._read: Callable[[int, memoryview], int] = self._openssl.read
         self._ciphertext: bytes | memoryview = b""
         self.pending = False
@@ -299,9 +306,6 @@ class TLSStream:
                 sent = 0
             if sent == len(self._ciphertext):
                 self._ciphertext = b""
-                if not self.unflushed:
-                    # All there was: nothing is added in between.
-                    return True
             elif sent:
                 self._ciphertext = memoryview(self._ciphertext)[sent:]
             else:

@@ -34,7 +34,7 @@ from atomhttp.errors import AtomHTTPCanceledError, AtomHTTPDecodeError, AtomHTTP
 _logger: Final = logging.getLogger("atomhttp.request")
 # Where a Logger keeps what it has said of its levels, until somebody changes one. Looked at first: where nothing is to
 # be logged, that saves a call (0.1 µs).
-_known_levels: Final[dict[int, bool]] = getattr(_logger, "_cache", {})
+_known_levels: Final[dict[int, bool]] = getattr(_logger, "_cache", {}) if type(_logger) is logging.Logger else {}
 _DEBUG: Final = logging.DEBUG
 
 REDIRECTS: Final = STATUSES

@@ -87,6 +87,7 @@ class Response(ResponseState, Generic[T]):
     undecoded: tuple[str, ...]
     content: bytes
     _status_text: str | None
+    _attempts: tuple[Attempt, ...] | None
 
     @property
     def config(self) -> RequestConfig:
@@ -296,7 +297,9 @@ class Response(ResponseState, Generic[T]):
         return twin
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_blank, (type(self),), self.__getstate__())
+        # Those of a subclass whose `__new__` asks for some.
+        arguments: tuple[Any, ...] = getattr(self, "__getnewargs__", tuple)()
+        return (_blank, (type(self), *arguments), self.__getstate__())
 
     def __getstate__(self) -> dict[str, Any]:
         # What the engine still holds is turned into plain values.
@@ -313,8 +316,8 @@ class Response(ResponseState, Generic[T]):
             setattr(self, name, value)
 
 
-def _blank(kind: type[Response[Any]]) -> Response[Any]:
-    return kind.__new__(kind)
+def _blank(kind: type[Response[Any]], *arguments: Any) -> Response[Any]:
+    return kind.__new__(kind, *arguments)
 
 
 class _Snapshot(AdapterResponse):

@@ -11,7 +11,6 @@ from atomhttp._model.request import Request
 if TYPE_CHECKING:
     from atomhttp._model.config import RequestConfig
     from atomhttp._model.headers import Headers
-    from atomhttp._pipeline.attempt import Attempt
     from atomhttp._pipeline.content import ContentReader
 
 
@@ -29,16 +28,16 @@ class ResponseState:
     undecoded: Any = ()
     content: Any
     # What an error for its status should say besides.
-    remark: str = ""
+    remark: Any = ""
     # A stream that is still on its way to whoever will read it.
     unread: ContentReader | None = None
     # What validateStatus said, once it has been asked.
-    accepted: bool | None = None
+    accepted: Any = None
     _status_text: Any = None
     _headers: Headers | None = None
     _raw: AdapterResponse | None
     _config: RequestConfig | None = None
-    _attempts: tuple[Attempt, ...] | None = None
+    _attempts: Any = None
 
 
 # What a copy of a response takes along.
