@@ -86,7 +86,7 @@ def test_reactors(before: Snapshot, monkeypatch: pytest.MonkeyPatch) -> None:
     busy = types.SimpleNamespace(handler_count=1, timer_count=2)
     idle = types.SimpleNamespace(handler_count=0, timer_count=0)
     module = types.SimpleNamespace(live_reactors=lambda: [busy, idle])
-    monkeypatch.setitem(sys.modules, "atomhttp._net.live", module)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "atomhttp._net.live", module)  # type: ignore[arg-type]  # a stand-in with all that is asked of it
     assert [line.rpartition(":")[2] for line in before.leaks()] == [" 1 handlers, 2 timers"]
 
 
