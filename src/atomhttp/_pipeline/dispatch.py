@@ -82,8 +82,9 @@ async def dispatch(
             except AtomHTTPError as error:
                 response = await _send_by_policies(request, adapter, driver, open_stream, sent, failure=error)
             else:
-                if type(raw.body) is bytes and raw.status not in REDIRECTS:
-                    response = _take_whole(raw, sent)
+                body, status = raw.body, raw.status
+                if type(body) is bytes and status not in REDIRECTS:
+                    response = _take_whole(raw, body, status, sent)
                     request.driver = sent.driver = None
                 else:
                     response = await _send_by_policies(request, adapter, driver, open_stream, sent, raw)
@@ -145,7 +146,7 @@ def _complete_error(error: AtomHTTPError, request: Request | None) -> None:
         error.config = error.config or request.config
         if error.received is not None and error.response is None:
             # It had begun: what it said so far may explain why it broke off.
-            answer: Response[Any] = received(Response, error.received, error.request, b"")
+            answer: Response[Any] = received(Response, error.received, error.received.status, error.request, b"")
             error.response = answer
         for each in (request, error.request, answered):
             if each is not None:
@@ -214,7 +215,7 @@ async def _send_directly(request: Request, adapter: Adapter, driver: Any, open_s
             # It may have been aborted just before the chain could take the content over.
             getattr(raw.body, "close", _nothing)()
             raise
-    response = _take_whole(raw, sent, judges=False)
+    response = _take_whole(raw, raw.body, raw.status, sent, judges=False)
     request.driver = sent.driver = None
     response.accepted = is_accepted(outline.validate_status, raw.status)
     try:
@@ -405,13 +406,14 @@ async def _transform_data(response: Response[Any], driver: Any) -> None:
         response.data = await transform_response(functions, response, driver, request.deadline)
 
 
-def _take_whole(raw: AdapterResponse, request: Request, judges: bool = True) -> Response[Any]:
+def _take_whole(
+    raw: AdapterResponse, content: bytes, status: Any, request: Request, judges: bool = True
+) -> Response[Any]:
     """A response whose content is there, whole and unlimited: the way of nearly every one. Raises for a refused status,
     if it `judges`."""
     outline = request.outline
     if raw.sets_cookies and outline.cookies is not None:
         outline.cookies.keep(raw, request.target)
-    content: bytes = raw.body
     unknown: tuple[str, ...] = ()
     if raw.content_encoding:
         codings = Codings(raw, outline.method, outline.decompress)
@@ -422,11 +424,11 @@ def _take_whole(raw: AdapterResponse, request: Request, judges: bool = True) -> 
             error.attempts = (Attempt(1, redact_url(request.url), None, error.code, 0.0, seconds),)
             raise
         unknown = codings.unknown
-    response: Response[Any] = received(Response, raw, request, content)
+    response: Response[Any] = received(Response, raw, status, request, content)
     if unknown:
         response.undecoded = unknown
     _decode_response(response, outline, content)
-    if outline.validate_status is not None and judges and not is_accepted(outline.validate_status, raw.status):
+    if outline.validate_status is not None and judges and not is_accepted(outline.validate_status, status):
         raise status_error(response)
     return response
 

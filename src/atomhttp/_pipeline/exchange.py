@@ -123,7 +123,7 @@ class Exchange:
             body.bind(self._driver, request.deadline)
 
     async def _take_in(self, raw: AdapterResponse, request: Request) -> Response[Any]:
-        response: Response[Any] = received(Response, raw, request, b"")
+        response: Response[Any] = received(Response, raw, raw.status, request, b"")
         try:
             if leads_on(response, request.outline):
                 await self._discard_redirect(raw, request)

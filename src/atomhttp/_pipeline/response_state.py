@@ -60,10 +60,15 @@ HELD: Final = (
 )
 
 
-def received(kind: type[ResponseState], raw: AdapterResponse, request: Request, content: bytes) -> Any:
-    """A response of that `kind` from an adapter, its data not decoded yet: a third of what the constructor costs."""
+def received(kind: type[ResponseState], raw: AdapterResponse, status: Any, request: Request, content: bytes) -> Any:
+    """A response of that `kind` from an adapter, its data not decoded yet: a third of what the constructor costs.
+
+    Args:
+        status: that of `raw`, which whoever calls this has looked at: where this is compiled, each look costs 200
+            instructions.
+    """
     response = kind.__new__(kind)
-    response.status = raw.status
+    response.status = status
     response.request = request
     response.content = content
     response._raw = raw

@@ -14,6 +14,7 @@ from typing import Final
 
 from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpResponseParser
 
+from atomhttp._wire.digits import read_digits
 from atomhttp._wire.events import ResponseHead
 from atomhttp.errors import AtomHTTPProtocolError
 
@@ -21,9 +22,6 @@ MAX_FIELDS: Final = 200
 
 # A head of this many bytes cannot hold more fields than that ("x:" and the line end, each): no need to count them.
 _FEW_FIELDS: Final = 4 * MAX_FIELDS
-
-# The digits of 2**63.
-MAX_DIGITS: Final = 19
 
 _USUAL_LINE: Final = b"HTTP/1.1 200 OK\r\n"
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.[01] [1-5][0-9][0-9](?: [\t\x20-\x7e\x80-\xff]*)?\r\n")
@@ -56,8 +54,10 @@ def parse_head(block: bytes) -> ResponseHead:
         size = len(name)
         if size == 14 and (name == b"Content-Length" or name.lower() == b"content-length"):
             # llhttp has refused lists, signs and repetitions; this holds it to that.
-            plain = value.isdigit() and head.content_length is None and len(value) <= MAX_DIGITS
-            head.content_length = int(value if plain else _strict_length(value, head))
+            length = read_digits(value)
+            if length < 0 or head.content_length is not None:
+                length = _strict_length(value, head)
+            head.content_length = length
         elif size == 17 and name.lower() == b"transfer-encoding":
             # Repeated fields are one list; no list of two codings is accepted anyway.
             head.transfer_encoding = value if head.transfer_encoding is None else head.transfer_encoding + b"," + value
@@ -96,12 +96,13 @@ def _take_rarer(head: ResponseHead, name: bytes, value: bytes, options: bytes) -
     return options
 
 
-def _strict_length(value: bytes, head: ResponseHead) -> bytes:
+def _strict_length(value: bytes, head: ResponseHead) -> int:
     """A Content-Length that is not plainly one: white space around it is fine, nothing else is."""
     value = value.rstrip(b" \t")
-    if head.content_length is not None or not value.isdigit() or len(value) > MAX_DIGITS:
+    length = read_digits(value)
+    if length < 0 or head.content_length is not None:
         raise AtomHTTPProtocolError(f"not a Content-Length: {value[:80]!r}")
-    return value
+    return length
 
 
 # Servers send the same few values again and again (cached: 0.06 µs instead of 1.1).

@@ -26,6 +26,7 @@ import ngh2
 
 from atomhttp._compiled import mypyc_attr
 from atomhttp._wire.chunked import FORBIDDEN_TRAILERS, MAX_TRAILERS
+from atomhttp._wire.digits import read_digits
 from atomhttp._wire.events import END_OF_MESSAGE, EndOfMessage, ResponseHead
 from atomhttp._wire.http1 import MAX_INTERIM_RESPONSES
 from atomhttp._wire.http1_parser import MAX_FIELDS
@@ -98,7 +99,7 @@ class Http2Head(ResponseHead):
             total += length + len(value)
             if length == 14 and name == b"content-length":
                 # Digits, and once: nghttp2 has seen to it, and holds the content to it.
-                self.content_length = int(value)
+                self.content_length = read_digits(value)
             elif length == 10 and name == b"set-cookie":
                 self.sets_cookies = True
             elif length == 16 and name == b"content-encoding":

@@ -192,7 +192,7 @@ def carry(cookies: Cookies, *urls: str) -> list[dict[str, str]]:
         raw = answer(f"n={len(seen)}")
         # As the exchange does, which is what the carrier sends by.
         cookies.keep(raw, request.target)
-        return received(Response, raw, request, b"")
+        return received(Response, raw, raw.status, request, b"")
 
     async def run() -> None:
         carrier = CookieCarrier(cookies, send)
