@@ -86,7 +86,7 @@ def test_another_thread_serves_waiters_while_a_connection_becomes_idle(
 
     def become_idle(self: SharedHttp2Connection, now: float) -> None:
         threading.Event().wait(lifetime or 0.0)
-        other = threading.Thread(target=self._owner._serve_waiters, daemon=True)
+        other = threading.Thread(target=self._owner._serve_waiters, args=(self.bucket,), daemon=True)
         other.start()
         other.join(PATIENCE)
         assert not other.is_alive()

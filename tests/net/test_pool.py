@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from atomhttp import AtomHTTP, AtomHTTPNetworkError, AtomHTTPTimeoutError, AtomHTTPTLSError, HTTPAdapter, Timeout
+from atomhttp._net import pool as pools
 from atomhttp._net.drivers import aio
 from atomhttp._net.http1 import Http1Connection
 from atomhttp._net.pool import Pool
-from atomhttp._net.pool_policy import Decision, Facts, decide, oldest_servable
+from atomhttp._net.pool_policy import Decision, Facts, decide
 from atomhttp._net.reactor import RECENT
 from support.certificates import Certificates
 from support.clock import VirtualClockLoop
@@ -47,28 +48,18 @@ async def until(condition: Any) -> None:
 
 
 def test_decisions() -> None:
-    def facts(idle: int = 0, opened: int = 0, idle_total: int = 0, open_total: int = 0, per_route: int = 0) -> Facts:
-        return Facts(idle, opened, idle_total, open_total, 10, per_route)
+    def facts(idle: int = 0, opened: int = 0, any_idle: bool = False, open_total: int = 0, per_route: int = 0) -> Facts:
+        return Facts(idle, opened, any_idle, open_total, 10, per_route)
 
-    assert decide(facts(idle=1, opened=1, idle_total=1, open_total=10)) is Decision.REUSE
+    assert decide(facts(idle=1, opened=1, any_idle=True, open_total=10)) is Decision.REUSE
     assert decide(facts()) is Decision.OPEN
     assert decide(facts(open_total=9)) is Decision.OPEN
     assert decide(facts(open_total=10)) is Decision.WAIT
-    assert decide(facts(open_total=10, idle_total=1)) is Decision.EVICT_THEN_OPEN
+    assert decide(facts(open_total=10, any_idle=True)) is Decision.EVICT_THEN_OPEN
     assert decide(facts(opened=2, open_total=2, per_route=2)) is Decision.WAIT
     # A route at its own limit evicts nobody: it would gain nothing.
-    assert decide(facts(opened=2, open_total=10, idle_total=3, per_route=2)) is Decision.WAIT
+    assert decide(facts(opened=2, open_total=10, any_idle=True, per_route=2)) is Decision.WAIT
     assert decide(facts(opened=1, open_total=5, per_route=2)) is Decision.OPEN
-
-
-def test_the_oldest_that_can_be_served_is_served() -> None:
-    full = Facts(0, 2, 0, 5, 10, 2)
-    room = Facts(0, 0, 0, 5, 10, 2)
-    reuse = Facts(1, 2, 1, 5, 10, 2)
-    assert oldest_servable([(7, room), (3, full), (5, reuse)]) == (5, Decision.REUSE)
-    assert oldest_servable([(7, room), (3, room), (5, reuse)]) == (3, Decision.OPEN)
-    assert oldest_servable([(3, full)]) is None
-    assert oldest_servable([]) is None
 
 
 # Reuse
@@ -227,6 +218,53 @@ async def test_a_refused_connect_gives_its_place_to_the_next(origin: Origin) -> 
         assert counts(client)[0] == counts(client)[1] <= 1
 
 
+@pytest.mark.parametrize("limits", [{"max_connections": 5}, {"max_connections": 400, "max_connections_per_origin": 1}])
+async def test_what_a_grant_looks_at_does_not_grow_with_the_origins_that_wait(
+    monkeypatch: pytest.MonkeyPatch, origin: Origin, limits: dict[str, int]
+) -> None:
+    """Each looked at all of them, and for each counted all connections: a thousand origins took two minutes."""
+    looks: list[Facts] = []
+
+    def look(*facts: Any) -> Facts:
+        looks.append(Facts(*facts))
+        return looks[-1]
+
+    monkeypatch.setattr(pools, "Facts", look)
+    names = [f"h{number}.test" for number in range(200)]
+    async with AtomHTTP(hosts=dict.fromkeys(names, "127.0.0.1"), **limits) as client:
+        urls = [f"http://{name}:{origin.url.rpartition(':')[2]}/bytes/1" for name in names]
+        results = await asyncio.gather(*(client.get(url) for url in urls * 3))
+        assert [each.status for each in results] == [200] * 600
+        assert not the_pool(client)._queues
+    # For who comes, who is first, and what is left; and for those who are passed over.
+    assert len(looks) <= 10 * len(results)
+
+
+async def test_who_was_given_a_connection_that_closed_waits_in_its_old_place(origin: Origin) -> None:
+    async with AtomHTTP(base_url=origin.url, max_connections=1) as client:
+        held = asyncio.create_task(client.get("/delay/60"))
+        await until(lambda: len(origin.requests) == 1)
+        tasks = [asyncio.create_task(client.get(f"/bytes/{number}")) for number in range(4)]
+        await asyncio.sleep(0)
+        pool = the_pool(client)
+        serve, closed = pool._serve_waiters, []
+
+        def serve_and_close(changed: Any) -> None:
+            [given] = pool.connections
+            serve(changed)
+            if not closed:
+                closed.append(given)
+                pool._serve_waiters = serve  # type: ignore[method-assign]  # as it was
+                given.close()
+
+        pool._serve_waiters = serve_and_close  # type: ignore[method-assign]  # the moment between grant and use
+        origin.release.set()
+        await asyncio.gather(held, *tasks)
+        assert closed
+    # The place of the one that closed was the second's; the first comes right after, not last.
+    assert [each.path for each in origin.requests[1:]] == [f"/bytes/{number}" for number in (1, 0, 2, 3)]
+
+
 # Cancelled waiters
 
 
@@ -241,8 +279,8 @@ async def test_a_grant_that_meets_a_cancellation_is_passed_on(loop_kind: str, or
         pool = the_pool(client)
         serve, granted = pool._serve_waiters, []
 
-        def serve_and_cancel() -> None:
-            serve()
+        def serve_and_cancel(changed: Any) -> None:
+            serve(changed)
             if not granted:
                 granted.append(True)
                 first.cancel()
@@ -269,8 +307,8 @@ async def test_a_granted_place_that_meets_a_cancellation_is_passed_on(origin: Or
         pool = the_pool(client)
         serve, granted = pool._serve_waiters, []
 
-        def serve_and_cancel() -> None:
-            serve()
+        def serve_and_cancel(changed: Any) -> None:
+            serve(changed)
             if not granted:
                 granted.append(True)
                 tasks[0].cancel()
@@ -293,8 +331,8 @@ async def test_a_passed_on_connection_still_expires(virtual_clock: VirtualClockL
         pool = the_pool(client)
         serve = pool._serve_waiters
 
-        def serve_and_cancel() -> None:
-            serve()
+        def serve_and_cancel(changed: Any) -> None:
+            serve(changed)
             only.cancel()
 
         pool._serve_waiters = serve_and_cancel  # type: ignore[method-assign]

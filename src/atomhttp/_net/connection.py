@@ -38,8 +38,8 @@ class Owner(metaclass=ABCMeta):
         """It is idle, as far as it knows, and something has come."""
 
     @abstractmethod
-    def serve_waiters(self) -> None:
-        """There is room on a connection."""
+    def serve_waiters(self, connection: Any, /) -> None:
+        """There is room on it."""
 
     @abstractmethod
     def limit_changed(self, connection: Any, /) -> None:

@@ -461,7 +461,7 @@ class Http2Connection(Connection):
             return
         self._freed = False
         if self.streams:
-            self._owner.serve_waiters()
+            self._owner.serve_waiters(self)
         elif self._retired or self.engine.going_away or not self.engine.limit:
             _logger.debug("%r: takes no more streams, and the last one has ended; closed", self)
             self.close()

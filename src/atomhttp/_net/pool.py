@@ -4,8 +4,9 @@ Theory of operation. Every connection is a member of its route's bucket until it
 moment it is decided upon, the call that makes it is. An idle one also lies in the bucket's `idle`, newest last (the
 newest is the least likely to have been closed by the peer). Who cannot be served waits as a `Ticket` in the bucket's
 queue; whenever a connection comes free or is closed, `_serve_waiters` gives what there is to the oldest ticket that can
-use it. A connection, or a place to open one, belongs to the ticket the moment it is given: a ticket whose call has
-meanwhile been cancelled passes it on.
+use it (`Turns`; where nobody waits for a place among all, that can only be one of the same route). A connection, or a
+place to open one, belongs to the ticket the moment it is given: a ticket whose call has meanwhile been cancelled passes
+it on.
 
 A connection of HTTP/2 takes many calls. While it has any it lies in the bucket's `busy`, and whoever finds room on one
 is given a stream of it. Since one will do for many, calls that find none wait for one that is being made, as long as it
@@ -30,7 +31,7 @@ from atomhttp._net.call import Call
 from atomhttp._net.connect import connect, speaks_http2
 from atomhttp._net.connection import Connection, Owner
 from atomhttp._net.http1 import Http1Connection, SharedHttp1Connection
-from atomhttp._net.pool_policy import Decision, Facts, decide, oldest_servable
+from atomhttp._net.pool_policy import Decision, Facts, Turns, decide
 from atomhttp._net.stream import Stream
 from atomhttp._net.tls_session import TLSSession
 from atomhttp.errors import AtomHTTPClosedError, AtomHTTPNetworkError, AtomHTTPTimeoutError
@@ -113,9 +114,10 @@ class Bucket:
         busy: connections of HTTP/2 that serve calls, and may have room for more.
         multiplexes: a connection that is being made is expected to take many calls.
         streams: how many it is expected to take.
+        turn: the number by which it stands among the pool's `Turns`, -1 when it does not.
     """
 
-    __slots__ = ("busy", "idle", "members", "multiplexes", "route", "streams", "waiting")
+    __slots__ = ("busy", "idle", "members", "multiplexes", "route", "streams", "turn", "waiting")
 
     def __init__(self, route: Route) -> None:
         self.route = route
@@ -125,6 +127,7 @@ class Bucket:
         self.streams = EXPECTED_STREAMS
         self.members: set[Pooled | Call] = set()
         self.waiting: deque[Ticket] = deque()
+        self.turn = -1
 
 
 class Ticket:
@@ -169,7 +172,16 @@ class Pool(Owner):
         self.closed = False
         self._lock = threading.Lock()
         self._buckets: dict[Route, Bucket] = {}
+        # The members of all buckets, to be counted. They come in here last and leave first: an interrupt between two
+        # lines can leave one out while it lives, and none in for ever.
+        self._members: set[Pooled | Call] = set()
+        # Those with members (others may be among them still), and those where somebody waits.
+        self._peopled: dict[Bucket, None] = {}
         self._queues: dict[Bucket, None] = {}
+        self._turns = Turns()
+        # Somebody may be waiting for what any route could give up, not only for one of their own.
+        self._scarce = False
+        self._route_limit = self.limits.connections_per_origin
         self._deferred: deque[Callable[[], None]] = deque()
         # TLS sessions of connections that have closed, for the next one of the same route.
         self._sessions: dict[Route, TLSSession] = {}
@@ -257,49 +269,84 @@ class Pool(Owner):
         began = call.driver.now()
         while self._deferred:
             self._deferred.popleft()()
+        number = -1
         while True:
             connection = None if fresh else self.take(route, call.driver.reactor, call.driver.now(), call)
             if connection is None:
-                bucket, ticket, evicted = self._admit(route, call)
+                bucket, ticket, evicted = self._admit(route, call, number)
                 if evicted is not None:
                     self._evict(evicted, bucket, call)
                 if ticket is not None:
+                    number = ticket.number
                     connection = await self._wait(bucket, ticket)
                 call.pool_wait = call.driver.now() - began
                 if connection is None:
                     return await self._open_connection(bucket, call)
-            # It may have been closed between the grant and now; then nothing is held, and the turn is taken again.
+            # It may have been closed between the grant and now; then nothing is held, and it waits in its old place.
             if connection.is_usable(call.driver.now()):
                 connection.attach(call.driver.reactor)
                 return connection
 
-    def _admit(self, route: Route, call: Call) -> tuple[Bucket, Ticket | None, Pooled | None]:
-        """Decides for a call that found nothing idle: it has a place to open (no ticket), or it queues."""
+    def _admit(self, route: Route, call: Call, number: int) -> tuple[Bucket, Ticket | None, Pooled | None]:
+        """Decides for a call that found nothing idle: it has a place to open (no ticket), or it queues.
+
+        Args:
+            number: that of the ticket which it had before; -1: it is the first time.
+        """
         with self._lock:
             if self.closed:
                 raise closed_error()
             bucket = self._buckets.get(route)
             if bucket is None:
                 bucket = self._buckets[route] = Bucket(route)
-            decision = decide(self._facts(bucket, 0, call, len(bucket.waiting)))
+            facts = self._facts(bucket, 0, call, len(bucket.waiting))
+            decision = decide(facts)
             if decision is Decision.OPEN:
-                bucket.members.add(call)
+                self._join(bucket, call)
                 return bucket, None, None
             if decision is Decision.EVICT_THEN_OPEN:
                 victim = self._pop_oldest_idle()
                 if victim is not None:
-                    bucket.members.add(call)
+                    self._join(bucket, call)
                     return bucket, None, victim
-            ticket = Ticket(next(self._numbers), call)
-            bucket.waiting.append(ticket)
-            self._queues[bucket] = None
+            ticket = Ticket(next(self._numbers) if number < 0 else number, call)
+            self._queue_up(bucket, ticket)
         # What came free in between belongs to whoever is first.
         try:
-            self._serve_waiters()
+            self._serve_waiters(bucket)
         except BaseException:
             self._withdraw(bucket, ticket)
             raise
         return bucket, ticket, None
+
+    def _join(self, bucket: Bucket, member: Pooled | Call) -> None:
+        self._peopled[bucket] = None
+        bucket.members.add(member)
+        self._members.add(member)
+
+    def _part(self, bucket: Bucket, member: Pooled | Call) -> None:
+        self._members.discard(member)
+        bucket.members.discard(member)
+
+    def _queue_up(self, bucket: Bucket, ticket: Ticket) -> None:
+        waiting = bucket.waiting
+        place = len(waiting)
+        # Behind all the others, but for one that has waited before.
+        while place and waiting[place - 1].number > ticket.number:
+            place -= 1
+        waiting.insert(place, ticket)
+        self._queues[bucket] = None
+        self._keep_turn(bucket)
+
+    def _keep_turn(self, bucket: Bucket) -> None:
+        """Has the bucket stand among the others by the number of whoever is first in it now."""
+        number = bucket.waiting[0].number if bucket.waiting else -1
+        if number != bucket.turn:
+            if bucket.turn >= 0:
+                self._turns.withdraw(bucket.turn)
+            if number >= 0:
+                self._turns.offer(number, bucket)
+            bucket.turn = number
 
     def _withdraw(self, bucket: Bucket, ticket: Ticket) -> None:
         """Nobody waits by it any more."""
@@ -362,8 +409,8 @@ class Pool(Owner):
             connection.reactor = reactor
             with self._lock:
                 # In this order, and at once for whoever counts.
-                bucket.members.add(connection)
-                bucket.members.discard(call)
+                self._join(bucket, connection)
+                self._part(bucket, call)
                 carrier = self._use(bucket, connection, call)
         finally:
             if self.driver is None:
@@ -440,7 +487,7 @@ class Pool(Owner):
                 self._due = expires
         # After the append: whoever queues looks for idle connections after it has queued.
         if self._queues:
-            self._serve_waiters()
+            self._serve_waiters(bucket)
 
     @staticmethod
     def _leave_busy(bucket: Bucket, connection: Pooled) -> None:
@@ -448,15 +495,15 @@ class Pool(Owner):
         if connection.multiplexes and connection in bucket.busy:
             bucket.busy.remove(connection)
 
-    def serve_waiters(self) -> None:
+    def serve_waiters(self, connection: Http2Connection) -> None:
         """A connection that serves many has room."""
         if self._queues:
-            self._serve_waiters()
+            self._serve_waiters(connection.bucket)
 
     def limit_changed(self, connection: Http2Connection) -> None:
         """Its server has said how many streams it allows."""
         connection.bucket.streams = max(1, connection.limit)
-        self.serve_waiters()
+        self.serve_waiters(connection)
 
     def drop_idle(self, connection: Pooled) -> None:
         """Closes a connection, if it is idle still."""
@@ -487,7 +534,7 @@ class Pool(Owner):
             self._leave_busy(bucket, connection)
             if connection in bucket.members:
                 self._reused += max(0, connection.served - 1)
-                bucket.members.discard(connection)
+                self._part(bucket, connection)
             if session is not None:
                 self._keep_session(bucket.route, session)
         self._leave(bucket, connection)
@@ -517,13 +564,16 @@ class Pool(Owner):
     def _leave(self, bucket: Bucket, member: Pooled | Call) -> None:
         """There is a place free."""
         with self._lock:
-            bucket.members.discard(member)
+            self._part(bucket, member)
             self._tidy(bucket)
         if self._queues:
-            self._serve_waiters()
+            self._serve_waiters(bucket)
 
     def _tidy(self, bucket: Bucket) -> None:
-        """Forgets a bucket that nobody uses."""
+        """Forgets a bucket that nobody uses, or is in; and whoever is first in it now has a turn."""
+        self._keep_turn(bucket)
+        if not bucket.members:
+            self._peopled.pop(bucket, None)
         if not bucket.waiting:
             self._queues.pop(bucket, None)
             if not bucket.members:
@@ -539,15 +589,15 @@ class Pool(Owner):
         elif not connection.closed:
             with self._lock:
                 bucket.idle.append(connection)  # type: ignore[arg-type]  # one of HTTP/1.1 carries one call by itself
-            self._serve_waiters()
+            self._serve_waiters(bucket)
 
     # Waiters
 
-    def _serve_waiters(self) -> None:
-        """Gives away what there is, oldest ticket first."""
+    def _serve_waiters(self, bucket: Bucket | None) -> None:
+        """Gives away what there is, oldest ticket first. `bucket` is where something has changed; None: anywhere."""
         while True:
             with self._lock:
-                ticket, victim = self._grant()
+                ticket, victim = self._grant(bucket)
             if ticket is None:
                 return
             try:
@@ -556,14 +606,14 @@ class Pool(Owner):
             finally:
                 self._tell(ticket.call, ticket.call.wake)
 
-    def _grant(self) -> tuple[Ticket | None, Pooled | None]:
+    def _grant(self, changed: Bucket | None) -> tuple[Ticket | None, Pooled | None]:
         """The oldest ticket that can be served, with what was given to it, and what has to be closed for that."""
         while True:
-            turn = oldest_servable((bucket.waiting[0].number, self._facts_for_first(bucket)) for bucket in self._queues)
+            turn = self._find_turn(changed)
             if turn is None:
                 return None, None
-            number, decision = turn
-            bucket = next(item for item in self._queues if item.waiting[0].number == number)
+            bucket: Bucket = turn[0]
+            decision = turn[1]
             ticket = bucket.waiting.popleft()
             victim = None
             if decision is Decision.REUSE:
@@ -579,10 +629,35 @@ class Pool(Owner):
                     if victim is None:
                         bucket.waiting.appendleft(ticket)
                         continue
-                bucket.members.add(ticket.call)
+                self._join(bucket, ticket.call)
             self._tidy(bucket)
             ticket.given = True
             return ticket, victim
+
+    def _find_turn(self, changed: Bucket | None) -> tuple[Bucket, Decision] | None:
+        """Whose turn it is, and what its first gets."""
+        limits = self.limits
+        if limits.connections_per_origin != self._route_limit:
+            self._route_limit = limits.connections_per_origin
+            self._scarce = True
+        is_full = len(self._members) >= limits.connections
+        if is_full:
+            # Whoever cannot be served now may be by what any route gives up later.
+            self._scarce = True
+        if changed is not None and not (self._has_idle() if is_full else self._scarce):
+            # Nothing is to be had but what this route has of its own.
+            decision = self._judge(changed) if changed.waiting else Decision.WAIT
+            return None if decision is Decision.WAIT else (changed, decision)
+        turn = self._turns.find(self._judge)
+        if turn is None and not is_full:
+            self._scarce = False
+        return turn
+
+    def _judge(self, bucket: Bucket) -> Decision:
+        """What the first who waits in `bucket` gets."""
+        call = bucket.waiting[0].call
+        free = len(bucket.idle) + (1 if bucket.busy and self._find_room(bucket, call) is not None else 0)
+        return decide(self._facts(bucket, free, call, len(bucket.waiting) - 1))
 
     def _reuse(self, bucket: Bucket, call: Call) -> Taken:
         """What is free for `call`. Raises IndexError when it is gone."""
@@ -601,21 +676,16 @@ class Pool(Owner):
         else:
             message()
 
-    def _facts_for_first(self, bucket: Bucket) -> Facts:
-        call = bucket.waiting[0].call
-        free = len(bucket.idle) + (1 if bucket.busy and self._find_room(bucket, call) is not None else 0)
-        return self._facts(bucket, free, call, len(bucket.waiting) - 1)
-
     def _facts(self, bucket: Bucket, idle: int, call: Call, waiting: int) -> Facts:
         limits = self.limits
-        total = self.open_count
-        # Counted only where the limit is reached: nobody asks before.
-        idle_total = self.idle_count if total >= limits.connections else 0
+        total = len(self._members)
+        # Only where the limit is reached: nobody asks before.
+        any_idle = total >= limits.connections and self._has_idle()
         coming = self._count_coming(bucket, call) if bucket.multiplexes else 0
         return Facts(
             idle,
             len(bucket.members),
-            idle_total,
+            any_idle,
             total,
             limits.connections,
             limits.connections_per_origin,
@@ -637,11 +707,14 @@ class Pool(Owner):
 
     # Idle connections
 
+    def _has_idle(self) -> bool:
+        return any(bucket.idle for bucket in self._peopled)
+
     def _pop_oldest_idle(self) -> Pooled | None:
         """The connection that has been idle longest, or None when other threads have taken them all."""
         oldest: Bucket | None = None
         since = 0.0
-        for bucket in self._buckets.values():
+        for bucket in self._peopled:
             try:
                 first = bucket.idle[0].idle_since
             except IndexError:
@@ -709,14 +782,14 @@ class Pool(Owner):
                     bucket.waiting.remove(ticket)
                 for member in list(bucket.members):
                     if isinstance(member, Call) and member.driver.reactor is reactor:
-                        bucket.members.discard(member)
+                        self._part(bucket, member)
                 self._tidy(bucket)
         for connection in self.connections:
             if connection.reactor is reactor:
                 # Not `close`: that may be what was interrupted.
                 connection.abandon()
                 self.forget(connection)
-        self._serve_waiters()
+        self._serve_waiters(None)
 
     def abandon(self) -> None:
         """The loop is gone, or the process forked: closes descriptors and starts anew."""
@@ -743,7 +816,7 @@ class Pool(Owner):
     @property
     def open_count(self) -> int:
         """Connections open or being made."""
-        return sum(len(bucket.members) for bucket in list(self._buckets.values()))
+        return sum(len(bucket.members) for bucket in list(self._peopled))
 
     @property
     def connections(self) -> list[Pooled]:

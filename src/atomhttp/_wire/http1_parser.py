@@ -54,10 +54,7 @@ def parse_head(block: bytes) -> ResponseHead:
         size = len(name)
         if size == 14 and (name == b"Content-Length" or name.lower() == b"content-length"):
             # llhttp has refused lists, signs and repetitions; this holds it to that.
-            length = read_digits(value)
-            if length < 0 or head.content_length is not None:
-                length = _strict_length(value, head)
-            head.content_length = length
+            head.content_length = _strict_length(value, head)
         elif size == 17 and name.lower() == b"transfer-encoding":
             # Repeated fields are one list; no list of two codings is accepted anyway.
             head.transfer_encoding = value if head.transfer_encoding is None else head.transfer_encoding + b"," + value
@@ -97,9 +94,10 @@ def _take_rarer(head: ResponseHead, name: bytes, value: bytes, options: bytes) -
 
 
 def _strict_length(value: bytes, head: ResponseHead) -> int:
-    """A Content-Length that is not plainly one: white space around it is fine, nothing else is."""
-    value = value.rstrip(b" \t")
+    """The only Content-Length of a head; white space around it is fine, nothing else is."""
     length = read_digits(value)
+    if length < 0:
+        length = read_digits(value.rstrip(b" \t"))
     if length < 0 or head.content_length is not None:
         raise AtomHTTPProtocolError(f"not a Content-Length: {value[:80]!r}")
     return length
