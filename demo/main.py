@@ -94,8 +94,8 @@ async def download(client: AtomHTTP, url: str, show: Callable[[int, int], None])
 # The tours
 
 
-def show_everything() -> None:
-    """All of it, against an origin that is started for it."""
+def show_everything() -> bool:
+    """All of it, against an origin that is started for it; whether everything was as it should be."""
     from origin import run_origin
 
     with run_origin() as origin, SyncAtomHTTP(baseURL=origin.url) as client:
@@ -107,7 +107,7 @@ def show_everything() -> None:
         code(get)
         show_response(get(client))
 
-        asyncio.run(show_async(origin.url))
+        is_intact = asyncio.run(show_async(origin.url))
 
         if origin.socket_path:
             title("Over a unix socket")
@@ -137,9 +137,11 @@ def show_everything() -> None:
     with run_origin() as origin:
         show_throughput(origin.url + "/hello")
         print("    (client and origin share one Python process here; ./scripts/bench measures the client alone)")
+    return is_intact
 
 
-async def show_async(url: str) -> None:
+async def show_async(url: str) -> bool:
+    """Returns whether the download was the one that was announced."""
     async with AtomHTTP(baseURL=url) as client:
         title("JSON, asynchronously")
         code(post)
@@ -154,9 +156,8 @@ async def show_async(url: str) -> None:
         bar = Bar()
         response, digest = await download(client, "/download", bar.show)
         bar.finish()
-        print(
-            f"    its SHA-256 is {'' if digest == response.headers['x-sha256'] else 'NOT '}the one that was announced"
-        )
+        is_intact = digest == response.headers["x-sha256"]
+        print(f"    its SHA-256 is {'' if is_intact else 'NOT '}the one that was announced")
 
         title("Many at once")
         code(get_many)
@@ -167,6 +168,7 @@ async def show_async(url: str) -> None:
         print(
             f"    {len(responses)} answers that take 0.2 s each, in {elapsed:.2f} s ({alone:.1f} s one after the other)"
         )
+    return is_intact
 
 
 def show_url(url: str) -> None:
@@ -369,14 +371,13 @@ class Bar:
 
 
 def main(arguments: list[str]) -> int:
-    """0; 1 when the URL is none or cannot be reached; 2 for wrong arguments."""
+    """0; 1 when the URL is none or cannot be reached, or a download is not what was announced; 2: wrong arguments."""
     if len(arguments) > 1 or (arguments and arguments[0].startswith("-")):
         print("usage: ./scripts/demo [URL]", file=sys.stderr)
         return 0 if arguments in (["-h"], ["--help"]) else 2
     print(f"atomhttp {atomhttp.__version__}, {platform.python_implementation()} {platform.python_version()}")
     if not arguments:
-        show_everything()
-        return 0
+        return 0 if show_everything() else 1
     try:
         show_url(arguments[0])
     except AtomHTTPError as error:

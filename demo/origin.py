@@ -50,34 +50,37 @@ def run_origin() -> Iterator[Origin]:
         loop = asyncio.new_event_loop()
         thread = threading.Thread(target=loop.run_forever, name="origin", daemon=True)
         thread.start()
+        servers: list[asyncio.Server] = []
         connections: set[Connection] = set()
         try:
-            yield asyncio.run_coroutine_threadsafe(_listen(Path(directory), connections), loop).result()
+            yield asyncio.run_coroutine_threadsafe(_listen(Path(directory), servers, connections), loop).result()
         finally:
-            asyncio.run_coroutine_threadsafe(_close(connections), loop).result()
+            asyncio.run_coroutine_threadsafe(_close(servers, connections), loop).result()
             loop.call_soon_threadsafe(loop.stop)
             thread.join()
             loop.close()
 
 
-async def _listen(directory: Path, connections: set[Connection]) -> Origin:
+async def _listen(directory: Path, servers: list[asyncio.Server], connections: set[Connection]) -> Origin:
     authority = trustme.CA()
     authority.cert_pem.write_to_path(directory / "ca.pem")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
 
     loop = asyncio.get_running_loop()
-    plain = await loop.create_server(lambda: Connection(connections), "127.0.0.1", 0)
-    secure = await loop.create_server(lambda: Connection(connections), "127.0.0.1", 0, ssl=context)
+    servers.append(await loop.create_server(lambda: Connection(connections), "127.0.0.1", 0))
+    servers.append(await loop.create_server(lambda: Connection(connections), "127.0.0.1", 0, ssl=context))
+    port, tls_port = (server.sockets[0].getsockname()[1] for server in servers)
     socket_path = None
     if hasattr(asyncio, "start_unix_server"):
         socket_path = str(directory / "socket")
-        await loop.create_unix_server(lambda: Connection(connections), socket_path)
-    port, tls_port = (server.sockets[0].getsockname()[1] for server in (plain, secure))
+        servers.append(await loop.create_unix_server(lambda: Connection(connections), socket_path))
     return Origin(f"http://127.0.0.1:{port}", f"https://localhost:{tls_port}", socket_path, str(directory / "ca.pem"))
 
 
-async def _close(connections: set[Connection]) -> None:
+async def _close(servers: list[asyncio.Server], connections: set[Connection]) -> None:
+    for server in servers:
+        server.close()
     for connection in list(connections):
         connection.transport.abort()
 

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import json
 import os
+import select
 import threading
 from collections.abc import Callable
 
@@ -15,6 +16,7 @@ import uvloop
 from atomhttp import AtomHTTP, AtomHTTPClosedError, SyncAtomHTTP
 from atomhttp._net.drivers import aio
 from atomhttp._net.live import live_reactors
+from support.certificates import Certificates
 from support.forks import run_in_fork
 from support.nginx import Nginx
 from support.origin import Origin
@@ -52,15 +54,15 @@ def test_a_thousand_loops_one_after_the_other(nginx: Nginx, kind: str) -> None:
 
     run()
     run()
+    # Compared with what there was: all but the pools is the process's, not this client's alone.
     gc.collect()
-    before = len(descriptors())
+    before = len(descriptors()), len(aio._drivers), len(live_reactors())
     for _ in range(1_000 if kind == "asyncio" else 300):
         run()
     gc.collect()
-    assert len(descriptors()) <= before
-    assert len(aio._drivers) == 1
+    after = len(descriptors()), len(aio._drivers), len(live_reactors())
+    assert all(now <= then for now, then in zip(after, before, strict=True)), (before, after)
     assert len(client._adapter._pools) == 1
-    assert len(live_reactors()) <= 2
     asyncio.run(client.close())
 
 
@@ -349,5 +351,112 @@ def test_a_lookup_under_way_at_the_fork_is_forgotten_by_the_child(origin: Origin
         sys.exit(code)
         """,
         origin.url.replace("127.0.0.1", "localhost") + "/bytes/1",
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_places_of_the_parents_connections_are_free_in_the_child(origin: Origin) -> None:
+    """The reactor has closed what it watched; a pool that still counted it would have the child wait for ever."""
+    done = run_in_fork(
+        """
+        import os, sys
+        from atomhttp import SyncAtomHTTP
+
+        client = SyncAtomHTTP(base_url=sys.argv[1], max_connections=1, timeout=5)
+        client.get("/bytes/1")
+        child = os.fork()
+        if not child:
+            status = 1
+            try:
+                status = 0 if client.get("/bytes/1").ok else 2
+            finally:
+                sys.stderr.flush()
+                os._exit(status)
+        sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        """,
+        origin.url,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_stream_that_nobody_reads_at_the_fork_is_the_parents_alone(
+    tls_origin: Origin, certificates: Certificates
+) -> None:
+    """No reactor watches it. The child's goodbye would be of the parent's connection, and use up a record's number."""
+    done = run_in_fork(
+        """
+        import gc, os, sys
+        from atomhttp import SyncAtomHTTP
+
+        client = SyncAtomHTTP(base_url=sys.argv[1], verify=sys.argv[2], timeout=5)
+        response = client.get("/bytes/2000000", response_type="stream")
+        size = len(response.data.read(1000))
+        child = os.fork()
+        if not child:
+            status = 1
+            try:
+                response.data.close()
+                del response, client
+                gc.collect()
+                status = 0
+            finally:
+                sys.stderr.flush()
+                os._exit(status)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, "the child failed"
+        while piece := response.data.read(100_000):
+            size += len(piece)
+        assert size == 2_000_000, size
+        assert client.get("/echo").data["connection"] == 0
+        """,
+        tls_origin.url,
+        certificates.ca,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(not hasattr(select, "epoll"), reason="other pollers are not shared with a child")
+def test_the_child_puts_nothing_into_the_parents_poller(origin: Origin) -> None:
+    """A forked process has the same epoll: what it registered there would wake the parent."""
+    done = run_in_fork(
+        """
+        import os, sys
+        from atomhttp import SyncAtomHTTP
+
+        def watched():
+            found = []
+            for name in os.listdir("/proc/self/fd"):
+                try:
+                    if "eventpoll" in os.readlink(f"/proc/self/fd/{name}"):
+                        lines = open(f"/proc/self/fdinfo/{name}").read().splitlines()
+                        found += [line for line in lines if line.startswith("tfd:")]
+                except FileNotFoundError:
+                    continue
+            return sorted(found)
+
+        client = SyncAtomHTTP(base_url=sys.argv[1], timeout=5)
+        client.all([client.defer.get("/bytes/1") for _ in range(3)])
+        before = watched()
+        assert before
+        (asked, ask), (answer, reply) = os.pipe(), os.pipe()
+        child = os.fork()
+        if not child:
+            status = 1
+            try:
+                client.all([client.defer.get("/bytes/1") for _ in range(3)])
+                os.write(ask, b"x")
+                # Its connections are open as long as the parent looks.
+                os.read(answer, 1)
+                status = 0
+            finally:
+                sys.stderr.flush()
+                os._exit(status)
+        os.close(ask)
+        os.read(asked, 1)
+        after = watched()
+        os.write(reply, b"x")
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, "the child failed"
+        assert after == before, (before, after)
+        """,
+        origin.url,
     )
     assert done.returncode == 0, done.stderr

@@ -195,6 +195,20 @@ async def test_the_oldest_gets_the_place_of_another_origins_idle_connection() ->
             assert counts(client) == (2, 2)
 
 
+async def test_of_one_origins_idle_connections_the_one_that_was_idle_longest_goes() -> None:
+    with Origin() as first, Origin() as second:
+        async with AtomHTTP(max_connections=2) as client:
+            held = asyncio.create_task(client.get(first.url + "/delay/60"))
+            await until(lambda: len(first.requests) == 1)
+            assert (await client.get(first.url + "/echo")).data["connection"] == 1
+            first.release.set()
+            await held
+            assert counts(client) == (2, 2)
+            await client.get(second.url + "/bytes/1")
+            assert counts(client) == (2, 2)
+            assert (await client.get(first.url + "/echo")).data["connection"] == 0
+
+
 async def test_a_place_that_comes_free_goes_to_another_origins_waiter() -> None:
     """The connection given back is of no use to who waits: it makes room."""
     with Origin() as first, Origin() as second:

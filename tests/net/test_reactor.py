@@ -64,9 +64,17 @@ class Handler(AnyHandler):
         self.peer.close()
 
 
+@pytest.fixture
+def driver() -> Iterator[BlockingDriver]:
+    """It has a reactor of its own, which is closed at the end."""
+    made = BlockingDriver()
+    yield made
+    made.reactor.close_all()
+
+
 @pytest.fixture(params=list(POLLERS))
-def reactor(request: pytest.FixtureRequest) -> Iterator[Reactor]:
-    made = Reactor(POLLERS[request.param](), BlockingDriver())
+def reactor(request: pytest.FixtureRequest, driver: BlockingDriver) -> Iterator[Reactor]:
+    made = Reactor(POLLERS[request.param](), driver)
     yield made
     made.close_all()
 
@@ -101,9 +109,9 @@ class CountingEpoll:
         return events
 
 
-def test_serves_all_that_is_ready_a_batch_a_pass(handlers: list[Handler]) -> None:
+def test_serves_all_that_is_ready_a_batch_a_pass(handlers: list[Handler], driver: BlockingDriver) -> None:
     poller = CountingEpoll()
-    reactor = Reactor(poller, BlockingDriver())
+    reactor = Reactor(poller, driver)
     handlers += [Handler(reactor) for _ in range(100)]
     for each in handlers:
         each.peer.send(b"x")
@@ -118,9 +126,11 @@ def test_serves_all_that_is_ready_a_batch_a_pass(handlers: list[Handler]) -> Non
     reactor.close_all()
 
 
-def test_what_is_too_much_to_look_at_is_not_looked_at_again_for_a_while(handlers: list[Handler]) -> None:
+def test_what_is_too_much_to_look_at_is_not_looked_at_again_for_a_while(
+    handlers: list[Handler], driver: BlockingDriver
+) -> None:
     poller = CountingEpoll()
-    reactor = Reactor(poller, BlockingDriver())
+    reactor = Reactor(poller, driver)
     handlers += [Handler(reactor) for _ in range(IN_SIGHT)]
     for each in handlers:
         each.peer.send(b"x")
@@ -334,6 +344,7 @@ def test_is_watched_only_while_it_holds_a_descriptor(handlers: list[Handler]) ->
     handlers[-1].close()
     assert driver.story[6:] == ["unwatch", "unregister"]
     reactor.close_all()
+    driver.reactor.close_all()
 
 
 async def test_the_loop_holds_no_reader_without_connections(origin: Origin) -> None:

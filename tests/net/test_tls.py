@@ -260,6 +260,57 @@ def test_a_client_certificate_that_is_asked_for_later(certificates: Certificates
         assert client.get(peer.url).text == "ok"
 
 
+class ServerByHand:
+    """A server by MemoryBIO: the test sends its ciphertext, in whatever pieces."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = context.wrap_bio(self.incoming, self.outgoing, server_side=True)
+
+    def step(self, on: Conversation, action: Callable[[], Any], keep: bool = False) -> Any:
+        while True:
+            try:
+                result = action()
+            except ssl.SSLWantReadError:
+                if data := self.outgoing.read():
+                    on.socket.sendall(data)
+                received = on.socket.recv(65_536)
+                if not received:
+                    raise EOFError("the client closed") from None
+                self.incoming.write(received)
+                continue
+            if not keep and (data := self.outgoing.read()):
+                on.socket.sendall(data)
+            return result
+
+
+def test_a_certificate_leaves_although_content_came_with_the_question(certificates: Certificates) -> None:
+    """The server goes on when it has it, and there is nothing more that we would write."""
+    context = asking(certificates, "TLSv1_3")
+    context.verify_mode, context.post_handshake_auth, context.num_tickets = ssl.CERT_OPTIONAL, True, 0
+    server = ServerByHand(context)
+
+    def serve(on: Conversation) -> None:
+        server.step(on, server.tls.do_handshake)
+        assert server.step(on, lambda: server.tls.read(65_536)).startswith(b"GET")
+        server.tls.verify_client_post_handshake()
+        server.tls.write(OK[:-1])
+        on.socket.sendall(server.outgoing.read())
+        while not server.tls.getpeercert():
+            received = on.socket.recv(65_536)
+            assert received, "the client closed"
+            server.incoming.write(received)
+            with pytest.raises(ssl.SSLWantReadError):
+                server.tls.read(1)
+        server.tls.write(OK[-1:])
+        on.socket.sendall(server.outgoing.read())
+        _drain_all(on)
+
+    client = SyncAtomHTTP(verify=str(certificates.ca), cert=str(certificates.client), timeout=PATIENCE)
+    with Peer([serve]) as peer, client:
+        assert client.get(peer.url.replace("http:", "https:")).text == "ok"
+
+
 # Versions, ciphers, protocols
 
 
@@ -693,30 +744,7 @@ async def test_tickets_that_come_in_two_halves(loop_kind: str, certificates: Cer
     context = certificates.server_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_3
 
-    class LateTickets:
-        """A server by MemoryBIO, which holds its tickets back until it is told to send them."""
-
-        def __init__(self) -> None:
-            self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-            self.tls = context.wrap_bio(self.incoming, self.outgoing, server_side=True)
-
-        def step(self, on: Conversation, action: Callable[[], Any], keep: bool = False) -> Any:
-            while True:
-                try:
-                    result = action()
-                except ssl.SSLWantReadError:
-                    if data := self.outgoing.read():
-                        on.socket.sendall(data)
-                    received = on.socket.recv(65_536)
-                    if not received:
-                        raise EOFError("the client closed") from None
-                    self.incoming.write(received)
-                    continue
-                if not keep and (data := self.outgoing.read()):
-                    on.socket.sendall(data)
-                return result
-
-    server = LateTickets()
+    server = ServerByHand(context)
 
     def serve(on: Conversation) -> None:
         server.step(on, server.tls.do_handshake, keep=True)
@@ -750,6 +778,44 @@ async def test_tickets_that_come_with_the_first_response(nginx: Nginx, certifica
             await client.get("/json")
         assert only_connection(client) is first
         assert first.served == 4
+
+
+async def test_a_part_of_a_record_behind_a_response_is_not_for_the_next_request(certificates: Certificates) -> None:
+    """Nor where the part is as long as it has to be to look like the end of a record.
+
+    The buffer that the records came in begins with what was decrypted by then: "HTTP/", whose "P/" stands where a
+    record has its length. A read of 5 + 0x502f bytes seems to end with that record.
+    """
+    context = certificates.server_context()
+    context.minimum_version, context.num_tickets = ssl.TLSVersion.TLSv1_3, 0
+    server = ServerByHand(context)
+
+    def answer(body: bytes) -> bytes:
+        return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+
+    def serve(on: Conversation) -> None:
+        server.step(on, server.tls.do_handshake)
+        assert server.step(on, lambda: server.tls.read(65_536)).startswith(b"GET")
+        server.tls.write(answer(b"first" * 2_000))
+        server.tls.write(answer(b"nobody has asked for this" * 600))
+        ciphertext, size = server.outgoing.read(), 5 + int.from_bytes(b"P/")
+        on.socket.sendall(ciphertext[:size])
+        with contextlib.suppress(EOFError):
+            if server.step(on, lambda: server.tls.read(65_536), keep=True):
+                on.socket.sendall(ciphertext[size:])
+                _drain_all(on)
+
+    def serve_again(on: Conversation) -> None:
+        on.start_tls(certificates.server_context())
+        for step in (expect_head(), send(OK), _drain_tls):
+            step(on)
+
+    with Peer([[serve], [serve_again]]) as peer:
+        async with AtomHTTP(verify=str(certificates.ca)) as client:
+            url = peer.url.replace("http:", "https:")
+            assert (await client.get(url)).text == "first" * 2_000
+            assert client.pool_stats().open == 0
+            assert (await client.get(url)).text == "ok"
 
 
 @pytest.mark.parametrize("what", ["data", "close_notify", "cut", "reset"])

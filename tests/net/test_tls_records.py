@@ -7,7 +7,7 @@ import ssl
 
 import pytest
 
-from atomhttp._net.tls import TLSStream
+from atomhttp._net.tls import MAX_PLAINTEXT, TLSStream
 from atomhttp._net.tls_context import build_context
 from support.certificates import Certificates
 
@@ -24,11 +24,14 @@ class Wire:
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.peer = context.wrap_bio(self.incoming, self.outgoing, server_side=True)
         self.sent: list[bytes] = []
+        self.full = False
 
     def fileno(self) -> int:
         return -1
 
     def send(self, data: bytes | memoryview) -> int:
+        if self.full:
+            raise BlockingIOError
         self.sent.append(bytes(data))
         self.incoming.write(data)
         return len(data)
@@ -110,6 +113,21 @@ def test_what_does_not_fit_is_pending(line: Line) -> None:
         with contextlib.suppress(BlockingIOError):
             received += line.receive()
     assert received == b"x" * 40_000
+
+
+def test_what_a_peer_does_not_take_stays_plaintext(line: Line) -> None:
+    """OpenSSL would encrypt all of it, into a buffer that has no limit and never shrinks."""
+    line.finish()
+    line.wire.sent.clear()
+    line.wire.full = True
+    body = memoryview(bytes(100 * MAX_PLAINTEXT))
+    taken = line.stream.send(body)
+    assert 0 < taken <= MAX_PLAINTEXT
+    assert line.stream.send(body[taken:]) == 0
+    line.wire.full = False
+    assert line.stream.flush()
+    # Records have 16 KiB, and 22 to 29 bytes more than they bring.
+    assert taken < sum(map(len, line.wire.sent)) < taken + 1000
 
 
 def test_part_of_a_record_waits_for_the_rest(line: Line) -> None:

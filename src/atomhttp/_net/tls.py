@@ -2,9 +2,9 @@
 
 Theory of operation. OpenSSL works between two memory buffers. Ciphertext that the inner stream received is written to
 `incoming`; whatever OpenSSL wants to send appears in `outgoing` and is sent from there, after every read as well
-(alerts, key updates). `outgoing` has no limit and never shrinks, so at most 64 KiB of plaintext are encrypted at a
-time, and more only when all ciphertext has left. A read that finds a whole record asks `pending` whether there is more
-instead of running into SSLWantReadError, which costs more than a small record does.
+(alerts, a certificate that was asked for). `outgoing` has no limit and never shrinks, so at most 64 KiB of plaintext
+are encrypted at a time, and more only when all ciphertext has left. A read that finds a whole record asks `pending`
+whether there is more instead of running into SSLWantReadError, which costs more than a small record does.
 
 `incoming.write_eof()` is called when the inner stream ends: OpenSSL then tells close_notify (a clean end) from a cut.
 
