@@ -164,7 +164,7 @@ async def show_async(url: str) -> bool:
         started = time.perf_counter()
         responses = await get_many(client)
         elapsed = time.perf_counter() - started
-        alone = sum(response.timings.total for response in responses)
+        alone = 0.2 * len(responses)
         print(
             f"    {len(responses)} answers that take 0.2 s each, in {elapsed:.2f} s ({alone:.1f} s one after the other)"
         )

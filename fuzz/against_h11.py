@@ -12,8 +12,9 @@ from typing import Final, NamedTuple
 import h11
 
 from atomhttp._wire.chunked import _CHUNK_LINE, FORBIDDEN_TRAILERS, MAX_METADATA, MAX_TRAILERS
+from atomhttp._wire.digits import MAX_DIGITS
 from atomhttp._wire.http1 import DEFAULT_MAX_HEADER_SIZE, MAX_INTERIM_RESPONSES
-from atomhttp._wire.http1_parser import MAX_DIGITS, MAX_FIELDS
+from atomhttp._wire.http1_parser import MAX_FIELDS
 from fuzz.engine import CLEAN, METHODS, WIRES, Outcome, receive
 from fuzz.reader import Reader
 

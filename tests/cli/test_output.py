@@ -319,7 +319,9 @@ def test_timings_are_a_waterfall(origin: Origin) -> None:
     lines = done.err.splitlines()
     assert lines[-1].startswith("total ")
     words = [line.split()[0] for line in lines]
-    assert {"connect", "wait"} <= set(words)
+    assert "connect" in words
+    # Which of them take long enough to be shown depends on who had the processor meanwhile.
+    assert {"send", "wait", "receive"} & set(words)
     assert words == [
         word for word in ("queue", "dns", "connect", "tls", "send", "wait", "receive", "total") if word in words
     ]

@@ -232,6 +232,7 @@ LEFT_OUT: Final[dict[str, dict[str, tuple[str, ...]]]] = {
             "test_a_stream_that_breaks_off_is_an_error_of_the_network",
             "test_back_pressure_reaches_the_server",
             "test_closed_early_the_connection_is_closed",
+            "test_closing_the_client_closes_the_connection_of_a_stream_that_nobody_is_reading",
             "test_closing_the_client_ends_its_streams",
             "test_the_head_is_there_before_the_content",
             "test_trailers_are_there_when_the_stream_has_been_read",

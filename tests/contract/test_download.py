@@ -1092,6 +1092,7 @@ async def test_what_is_no_path(client: Any, origin: Origin, path: Any) -> None:
         pytest.param(lambda root: root / ("n" * 256), "File name too long", id="name too long"),
         pytest.param(lambda root: root / ("n" * 250), "File name too long", id="no room for the part's name"),
         pytest.param(lambda root: f"{root}/a\0b", "NUL", id="nul"),
+        pytest.param(lambda root: f"{root}/\ud800", "half of a character", id="half of a character"),
         pytest.param(lambda root: root / "taken", "taken.atomhttp.part", id="a directory in the part's place"),
         pytest.param(lambda root: root / "linked", "linked.atomhttp.part", id="a link in the part's place"),
         pytest.param(lambda root: root / "piped", "piped.atomhttp.part", id="a fifo in the part's place"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -261,6 +262,25 @@ async def test_none_for_base_url_switches_it_off(api: Api, origin: Origin) -> No
     assert (await client.get(f"{origin.url}/echo", baseURL=None)).status == 200
     with pytest.raises(ValueError, match="not an absolute URL"):
         await client.get("/echo", baseURL=None)
+
+
+@pytest.mark.parametrize("base", ["example.com", "127.0.0.1:8000", "/api", "http//x", "localhost:80/x"])
+async def test_a_base_url_without_a_scheme_is_named_in_the_error(api: Api, base: str) -> None:
+    expected = f"baseURL: expected an absolute URL such as .*, got '{re.escape(base)}'"
+    with pytest.raises(ValueError, match=expected):
+        api.client(baseURL=base)
+    client = api.client()
+    with pytest.raises(ValueError, match=expected):
+        await client.get("/echo", baseURL=base)
+
+
+@pytest.mark.parametrize("given", [print, object(), AtomHTTPOptionError, lambda: "http://h/"])
+async def test_what_is_no_url_is_not_sent(api: Api, origin: Origin, given: Any) -> None:
+    client = api.client(baseURL=origin.url)
+    for _ in range(2):
+        with pytest.raises(AtomHTTPOptionError, match=r"^url: expected a URL"):
+            await client.get(given)
+    assert origin.requests == []
 
 
 @pytest.mark.parametrize("name", ["params", "headers", "data", "json", "form", "meta"])

@@ -137,6 +137,42 @@ async def test_closed_early_the_connection_is_closed(client: Any) -> None:
         await client.close()
 
 
+async def test_closing_the_client_closes_the_connection_of_a_stream_that_nobody_is_reading(client: Any) -> None:
+    with Peer([expect_head(), send(HEAD + b"0"), expect_end()]) as peer:
+        stream = (await client.get(peer.url, response_type="stream")).data
+        assert await wait(stream.read(1)) == b"0"
+        await client.close()
+    # The peer has seen its end by now.
+    for _ in range(2):
+        with pytest.raises(AtomHTTPClosedError):
+            await wait(stream.read(1))
+    assert stream.closed
+
+
+@pytest.mark.parametrize(
+    ("method", "value"),
+    [
+        *(("read", value) for value in ("x", 1.5, b"1", True)),
+        *(("iter_bytes", value) for value in (0, -1, "x", 1.5, b"1", True)),
+        *(("iter_lines", value) for value in (0, -1, "x", 1.5, None, True)),
+    ],
+)
+async def test_a_size_that_is_none_is_an_option_error(client: Any, origin: Origin, method: str, value: Any) -> None:
+    stream = (await client.get(f"{origin.url}/chunked/5000", response_type="stream")).data
+    name = {"read": "n", "iter_bytes": "size", "iter_lines": "max_line"}[method]
+    with pytest.raises(AtomHTTPOptionError, match=f"^{name}: expected a number of bytes, .*, got ") as caught:
+        await wait(getattr(stream, method)(value))
+    assert caught.value.code == "ERR_BAD_OPTION_VALUE"
+    # Nothing of it is lost.
+    assert await wait(stream.read()) == pattern(5000)
+
+
+@pytest.mark.parametrize("count", [-1, -2, None])
+async def test_read_all_in_every_way_that_files_have(client: Any, origin: Origin, count: Any) -> None:
+    stream = (await client.get(f"{origin.url}/chunked/5000", response_type="stream")).data
+    assert await wait(stream.read(count)) == pattern(5000)
+
+
 @pytest.mark.parametrize("what", ["stream", "response"])
 async def test_with_closes_it(api: Api, client: Any, what: str) -> None:
     with Peer([expect_head(), send(HEAD + b"0"), expect_end()]) as peer:

@@ -189,6 +189,7 @@ async def test_a_field_is_a_name(client: Any, origin: Origin, url: str, file: Pa
         pytest.param(lambda _root: "", "it is a directory", id="empty"),
         pytest.param(lambda root: root / ("n" * 256), "File name too long", id="too long"),
         pytest.param(lambda root: f"{root}/a\0b", "null", id="nul"),
+        pytest.param(lambda root: f"{root}/\ud800", "surrogates", id="half of a character"),
         pytest.param(lambda root: root / "loop", "Too many levels", id="loop of links"),
     ],
 )

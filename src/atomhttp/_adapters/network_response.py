@@ -157,7 +157,7 @@ class NetworkBody:
         try:
             if connection is not None:
                 if connection.reactor is not driver.reactor:
-                    connection.attach(driver.reactor)
+                    self._pool.take_up(connection, driver.reactor)
                 connection.resume()
             while not call.chunks and not call.ended:
                 call.enter("body", gap)

@@ -207,6 +207,9 @@ class FileBody(StreamedBody):
             found = path.stat()
         except OSError as error:
             raise bad_content(f"{what}: {str(path)!r}: {error.strerror}") from error
+        except ValueError as error:
+            # NUL, or half of a character.
+            raise bad_content(f"{what}: {str(path)!r} is no path: {error}") from error
         if stat.S_ISDIR(found.st_mode):
             raise bad_content(f"{what}: {str(path)!r} is a directory")
         if not os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids):

@@ -85,8 +85,15 @@ def _method(name: str, value: Any) -> str:
 
 def _url(name: str, value: Any) -> Any:
     given: Any = value
-    if given is None or isinstance(given, (int, float, bytes, bytearray, Mapping, list, tuple, set, frozenset)):
+    if (
+        given is None
+        or isinstance(given, (int, float, bytes, bytearray, Mapping, list, tuple, set, frozenset))
+        # A coroutine, a function, a class: what `str` says of those is no URL.
+        or type(given).__str__ is object.__str__
+    ):
         hint = "; a config is given to request(config)" if isinstance(given, Mapping) else ""
+        if hasattr(given, "__await__"):
+            hint = "; this has not been awaited"
         raise bad_value(name, value, f"a URL (str, or an object whose str() is one{hint})")
     return value
 
@@ -123,7 +130,8 @@ def _seconds(name: str, value: Any) -> float | None:
         value = value.total_seconds()
     if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0):
         raise bad_value(name, value, "seconds, a timedelta or None")
-    return value
+    # An int may be more than a float can hold.
+    return value if value is None or value <= 1e300 else float("inf")
 
 
 def _timeout(name: str, value: Any) -> Any:
@@ -239,11 +247,18 @@ def real_socket_path(path: str) -> str:
     return path if path.startswith("\x00") else os.path.realpath(path)
 
 
+def _file_path(name: str, value: str | Path) -> str:
+    path = os.fspath(value)
+    if "\x00" in path or not _can_be_encoded(path):
+        raise bad_value(name, path, "a path, which has neither NUL nor half of a character in it")
+    return path
+
+
 def _verify(name: str, value: Any) -> Any:
     if isinstance(value, (bool, ssl.SSLContext)):
         return value
     if isinstance(value, (str, Path)):
-        return os.fspath(value)
+        return _file_path(name, value)
     raise bad_value(name, value, "True, False, the path of a CA file or directory, or an SSLContext")
 
 
@@ -274,9 +289,9 @@ def _cert(name: str, value: Any) -> Any:
     if any(isinstance(item, str) and "-----BEGIN " in item for item in items[:2]):
         raise AtomHTTPOptionError(f"{name}: expected paths, got the text of a PEM file", "ERR_BAD_OPTION_VALUE")
     if isinstance(value, (str, Path)):
-        return (os.fspath(value),)
+        return (_file_path(name, value),)
     if is_listed(value) and 1 <= len(value) <= 3 and all(isinstance(item, (str, Path)) for item in value):
-        return tuple(map(os.fspath, value))
+        return (*(_file_path(name, item) for item in value[:2]), *map(os.fspath, value[2:]))
     raise bad_kind(name, value, "a path, or (certificate, key) or (certificate, key, password)")
 
 

@@ -103,6 +103,8 @@ def join_url(base: str | None, url: str, allow_absolute: bool = True) -> str:
         return url
     if not base:
         return url
+    if not is_absolute(base):
+        raise AtomHTTPURLError(f"baseURL: expected an absolute URL such as 'https://example.com', got {_shown(base)}")
     if not url:
         return base
     if _HALF_ABSOLUTE.match(url):
@@ -220,7 +222,7 @@ def _check_spelling(url: str) -> None:
     if not is_absolute(url):
         if _SCHEME.match(url):
             raise AtomHTTPURLError(f"{_shown(url)}: a scheme must be followed by // and a host")
-        raise AtomHTTPURLError(f"{_shown(url)}: not an absolute URL; give one, or set baseURL")
+        raise AtomHTTPURLError(f"{_shown(url)}: not an absolute URL; give one (https://…), or set baseURL")
     if url.startswith("//"):
         raise AtomHTTPURLError(f"{_shown(url)}: the scheme is missing")
     if url[url.index("//") + 2 :][:1] in ("/", "?", "#", ""):

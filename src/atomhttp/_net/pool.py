@@ -437,6 +437,17 @@ class Pool(Owner):
         connection.expires = now + 1
         return connection
 
+    def take_up(self, carrier: Any, reactor: Reactor) -> None:
+        """Has `reactor` watch what carries a stream that is read on (in whatever unit of a synchronous client).
+
+        Raises:
+            AtomHTTPClosedError: the client has been closed meanwhile, and the stream with it.
+        """
+        with self._lock:
+            if self.closed:
+                raise closed_error()
+            carrier.attach(reactor)
+
     def run_unlocked(self, action: Callable[[], None]) -> None:
         """Runs `action`, which will take the lock: now, or, when this very thread may hold it, at the next call.
 
@@ -750,12 +761,14 @@ class Pool(Owner):
             again, self.closed = self.closed, True
             waiting = [ticket.call for bucket in self._queues for ticket in bucket.waiting]
             members = [member for bucket in self._buckets.values() for member in bucket.members]
+            # Streams of a synchronous client that nobody is reading; from here on nobody will (`take_up`).
+            unread = {each for each in members if not isinstance(each, Call) and each.reactor is None}
         for call in [*waiting, *(member for member in members if isinstance(member, Call))]:
             self._disarm(call)
             self._tell(call, partial(call.interrupt, closed_error()))
         for connection in self.connections:
             calls = connection.calls
-            if not calls or self.driver is not None:
+            if not calls or self.driver is not None or connection in unread:
                 for call in calls:
                     self._disarm(call)
                 connection.fail(closed_error())

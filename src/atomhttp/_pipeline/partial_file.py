@@ -343,6 +343,10 @@ def find_target(path: str | os.PathLike[str], segment: Callable[[], str]) -> Pat
     given = os.fspath(path)
     if "\0" in given:
         raise _bad_path(given, "a path cannot hold a NUL character")
+    try:
+        os.fsencode(given)
+    except UnicodeEncodeError:
+        raise _bad_path(given, "a path cannot hold half of a character") from None
     # Where it is a link, what it leads to is replaced, and not the link.
     _check_link(Path(given))
     target = Path(os.path.realpath(given))

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any, Final, NoReturn, TypeVar
 
+from atomhttp._model.checks import bad_value
 from atomhttp._pipeline.content import ContentReader
 from atomhttp.errors import AtomHTTPClosedError, AtomHTTPLimitError
 
@@ -189,12 +190,13 @@ class ResponseStream(_Stream):
             raise StopAsyncIteration
         return piece
 
-    async def read(self, n: int = -1) -> bytes:
-        """`n` bytes, fewer only at the end; all that is left by default."""
-        return await self._read_exactly(self._driver, n)
+    async def read(self, n: int | None = -1) -> bytes:
+        """`n` bytes, fewer only at the end; all that is left by default (-1, None)."""
+        return await self._read_exactly(self._driver, _check_count(n))
 
     def iter_bytes(self, size: int | None = None) -> AsyncIterator[bytes]:
         """Pieces of exactly `size` bytes (the last may be shorter), or as they arrive."""
+        _check_size("size", size, or_none=True)
         self._begin()
         return _AsyncPieces(lambda: self._read_piece(self._driver) if size is None else self._sized(size))
 
@@ -203,6 +205,7 @@ class ResponseStream(_Stream):
 
     def iter_lines(self, max_line: int = MAX_LINE) -> AsyncIterator[str]:
         """Lines as text (UTF-8), without their ends. A line longer than `max_line` bytes is an AtomHTTPLimitError."""
+        _check_size("max_line", max_line)
         self._begin()
         return _AsyncLines(lambda: self._read_line(self._driver, max_line))
 
@@ -261,13 +264,18 @@ class SyncResponseStream(_Stream):
             raise StopIteration
         return piece
 
-    def read(self, n: int = -1) -> bytes:
-        """`n` bytes, fewer only at the end; all that is left by default."""
-        return self._run(lambda driver: self._read_exactly(driver, n))
+    def read(self, n: int | None = -1) -> bytes:
+        """`n` bytes, fewer only at the end; all that is left by default (-1, None)."""
+        count = _check_count(n)
+        return self._run(lambda driver: self._read_exactly(driver, count))
 
     def iter_bytes(self, size: int | None = None) -> Iterator[bytes]:
         """Pieces of exactly `size` bytes (the last may be shorter), or as they arrive."""
+        _check_size("size", size, or_none=True)
         self._begin()
+        return self._pieces(size)
+
+    def _pieces(self, size: int | None) -> Iterator[bytes]:
         read: Callable[[Any], Coroutine[Any, Any, bytes]] = (
             self._read_piece if size is None else lambda driver: self._read_exactly(driver, size)
         )
@@ -278,7 +286,11 @@ class SyncResponseStream(_Stream):
 
     def iter_lines(self, max_line: int = MAX_LINE) -> Iterator[str]:
         """Lines as text (UTF-8), without their ends. A line longer than `max_line` bytes is an AtomHTTPLimitError."""
+        _check_size("max_line", max_line)
         self._begin()
+        return self._lines(max_line)
+
+    def _lines(self, max_line: int) -> Iterator[str]:
         while line := self._run(lambda driver: self._read_line(driver, max_line)):
             yield _text(line)
 
@@ -291,6 +303,22 @@ class SyncResponseStream(_Stream):
 
     def __exit__(self, *exc_info: object) -> None:
         self._close()
+
+
+def _check_count(count: Any) -> int:
+    """What a sized read is asked for, -1 for all of it: as files have it, None and anything below 0 are that too."""
+    if count is None:
+        return -1
+    if isinstance(count, bool) or not isinstance(count, int):
+        raise bad_value("n", count, "a number of bytes, or -1 for all that is left")
+    return max(-1, count)
+
+
+def _check_size(name: str, size: Any, or_none: bool = False) -> None:
+    # 0 would ask for nothing, again and again.
+    if (size is None and or_none) or (isinstance(size, int) and not isinstance(size, bool) and size >= 1):
+        return
+    raise bad_value(name, size, "a number of bytes, 1 or more" + (", or None" if or_none else ""))
 
 
 def _text(line: bytes) -> str:

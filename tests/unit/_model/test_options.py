@@ -108,6 +108,8 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("keep_alive_timeout", timedelta(seconds=2), 2.0),
     ("keep_alive_timeout", None, None),
     ("connection_lifetime", 60, 60),
+    ("connection_lifetime", 10**400, math.inf),
+    ("keep_alive_timeout", 10**400, math.inf),
     ("max_header_size", 1, 1),
 ]
 
@@ -116,7 +118,7 @@ FLAG = [None, 0, 1, "true", "False", []]
 CALLABLE = [5, "json.dumps", {}, True]
 SIZE = [True, -2, 1.5, "5", math.inf]
 BAD: dict[str, tuple[str, list[Any]]] = {
-    "url": ("a URL", [None, 5, b"http://h/", {}, True]),
+    "url": ("a URL", [None, 5, b"http://h/", {}, True, object(), print, URLObject, Adapter()]),
     "method": (
         "an HTTP method",
         [None, "", 5, b"GET", "G ET", "GET\r\nX: 1", "po\u017ft", "opt\u0131ons", "G\x00", "GET "],
@@ -134,8 +136,8 @@ BAD: dict[str, tuple[str, list[Any]]] = {
     "transitional": ("a mapping", [5, "x", []]),
     "socket_path": ("path", [5, b"/x", "", "/x\x00y", True]),
     "allowed_socket_paths": ("path", [5, b"/x", {}, True]),
-    "verify": ("True, False", [None, 5, b"/ca", []]),
-    "cert": ("path", [5, [], ("a", "b", "c", "d"), ("a", None), b"x", True]),
+    "verify": ("path", [None, 5, b"/ca", [], "/\x00", "/\ud800", Path("/\x00")]),
+    "cert": ("path", [5, [], ("a", "b", "c", "d"), ("a", None), b"x", True, "/\x00", ("a", "\ud800")]),
     "keep_alive": ("True or False", FLAG),
     "adapter": ("an adapter", [5, function, object(), "http"]),
     "meta": ("a mapping", [5, [], "x"]),
@@ -180,6 +182,16 @@ def test_every_option_has_bad_values_here() -> None:
     # Options that are being added bring their own tests.
     assert set(BAD) <= {option.name for option in OPTIONS}
     assert UNCHECKED.isdisjoint(BAD)
+
+
+async def test_a_url_that_has_not_been_awaited() -> None:
+    async def find_url() -> str:
+        return "http://h/"
+
+    given = find_url()
+    with pytest.raises(AtomHTTPOptionError, match="this has not been awaited"):
+        check("url", given)
+    assert await given == "http://h/"
 
 
 def test_connect_is_not_for_callers() -> None:
