@@ -34,6 +34,10 @@ class DeferredVerbs:
 
     @overload
     def request(
+        self, method: First = None, url: Second = None, **options: Unpack[RequestOptions]
+    ) -> Deferred[Response[Any]]: ...
+    @overload
+    def request(
         self, method: First = None, url: Second = None, *, response_type: Text, **options: Unpack[RequestOptions]
     ) -> Deferred[Response[str]]: ...
     @overload
@@ -54,6 +58,8 @@ class DeferredVerbs:
     ) -> Deferred[Response[Any]]: ...
     def request(self, *arguments: Any, **options: Any) -> Any: ...
 
+    @overload
+    def get(self, url: URL, params: Params = None, **options: Unpack[ParamsOptions]) -> Deferred[Response[Any]]: ...
     @overload
     def get(
         self, url: URL, params: Params = None, *, response_type: Text, **options: Unpack[ParamsOptions]
@@ -78,6 +84,8 @@ class DeferredVerbs:
 
     delete = head = options = get
 
+    @overload
+    def post(self, url: URL, data: Any = None, **options: Unpack[DataOptions]) -> Deferred[Response[Any]]: ...
     @overload
     def post(
         self, url: URL, data: Any = None, *, response_type: Text, **options: Unpack[DataOptions]

@@ -261,6 +261,10 @@ class AsyncVerbs:
 
     @overload
     async def request(
+        self, method: First = None, url: Second = None, **options: Unpack[RequestOptions]
+    ) -> Response[Any]: ...
+    @overload
+    async def request(
         self, method: First = None, url: Second = None, *, response_type: Text, **options: Unpack[RequestOptions]
     ) -> Response[str]: ...
     @overload
@@ -281,6 +285,8 @@ class AsyncVerbs:
     ) -> Response[Any]: ...
     async def request(self, *arguments: Any, **options: Any) -> Any: ...
 
+    @overload
+    async def get(self, url: URL, params: Params = None, **options: Unpack[ParamsOptions]) -> Response[Any]: ...
     @overload
     async def get(
         self, url: URL, params: Params = None, *, response_type: Text, **options: Unpack[ParamsOptions]
@@ -305,6 +311,8 @@ class AsyncVerbs:
 
     delete = head = options = get
 
+    @overload
+    async def post(self, url: URL, data: Any = None, **options: Unpack[DataOptions]) -> Response[Any]: ...
     @overload
     async def post(
         self, url: URL, data: Any = None, *, response_type: Text, **options: Unpack[DataOptions]
@@ -334,6 +342,8 @@ class SyncVerbs:
     """The verbs of SyncAtomHTTP, which has them itself when it runs."""
 
     @overload
+    def request(self, method: First = None, url: Second = None, **options: Unpack[RequestOptions]) -> Response[Any]: ...
+    @overload
     def request(
         self, method: First = None, url: Second = None, *, response_type: Text, **options: Unpack[RequestOptions]
     ) -> Response[str]: ...
@@ -355,6 +365,8 @@ class SyncVerbs:
     ) -> Response[Any]: ...
     def request(self, *arguments: Any, **options: Any) -> Any: ...
 
+    @overload
+    def get(self, url: URL, params: Params = None, **options: Unpack[ParamsOptions]) -> Response[Any]: ...
     @overload
     def get(
         self, url: URL, params: Params = None, *, response_type: Text, **options: Unpack[ParamsOptions]
@@ -379,6 +391,8 @@ class SyncVerbs:
 
     delete = head = options = get
 
+    @overload
+    def post(self, url: URL, data: Any = None, **options: Unpack[DataOptions]) -> Response[Any]: ...
     @overload
     def post(
         self, url: URL, data: Any = None, *, response_type: Text, **options: Unpack[DataOptions]

@@ -13,6 +13,7 @@ import re
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, TypedDict, assert_type
 
@@ -219,6 +220,9 @@ async def together(client: AtomHTTP, sync_client: SyncAtomHTTP) -> None:
     assert_type(later, int)
     tasks = [asyncio.create_task(client.get("/", response_type="blob"))]
     assert_type(await client.all(tasks), list[Response[bytes]])
+    # Who calls a verb for the caller knows only its plainest form.
+    assert_type(list(map(sync_client.get, ["/a", "/b"])), list[Response[Any]])
+    assert_type(partial(sync_client.post, "/")(), Response[Any])
 
 
 # Files

@@ -8,7 +8,7 @@ from __future__ import annotations
 import codecs
 import os
 import ssl
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
@@ -88,14 +88,19 @@ def _url(name: str, value: Any) -> Any:
     if (
         given is None
         or isinstance(given, (int, float, bytes, bytearray, Mapping, list, tuple, set, frozenset))
-        # A coroutine, a function, a class: what `str` says of those is no URL.
-        or type(given).__str__ is object.__str__
+        or not _speaks_for_itself(value)
     ):
         hint = "; a config is given to request(config)" if isinstance(given, Mapping) else ""
-        if hasattr(given, "__await__"):
+        if isinstance(given, Awaitable):
             hint = "; this has not been awaited"
         raise bad_value(name, value, f"a URL (str, or an object whose str() is one{hint})")
     return value
+
+
+def _speaks_for_itself(value: object) -> bool:
+    """Whether `str(value)` is its own idea: what it says of a coroutine, a function, a class is no URL."""
+    describe: Any = type(value).__str__
+    return describe is not object.__str__
 
 
 def _text_or_none(name: str, value: Any) -> Any:
