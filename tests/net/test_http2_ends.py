@@ -167,6 +167,22 @@ async def test_those_who_wait_for_a_place_get_it_when_a_silent_peer_is_given_up(
     assert peer.connections == 2
 
 
+async def test_who_hoped_for_a_stream_of_a_connection_that_takes_but_one_gets_another_connection() -> None:
+    """One is what is assumed until the server has said it: that it says the same is news."""
+
+    def answer(request: Request) -> Reply | None:
+        return None if request.path == b"/held" else Reply(body=b"ok")
+
+    with Http2Peer([greet({MAX_CONCURRENT_STREAMS: 1}), serve(answer)], repeat=True) as peer:
+        async with opened() as client:
+            first = asyncio.create_task(client.get(f"{peer.url}/held"))
+            others = await asyncio.gather(*(client.get(f"{peer.url}/{number}") for number in range(3)))
+            assert [each.status for each in others] == [200] * 3
+            assert not first.done()
+            first.cancel()
+            await asyncio.gather(first, return_exceptions=True)
+
+
 async def test_a_gap_in_a_long_response_raises_a_doubt_too(virtual_clock: VirtualClockLoop) -> None:
     go = threading.Event()
     begun = [respond(200, [], b"he", end=False), wait_for(go), send_as_answer(data(1, b"x")), read_on()]

@@ -10,12 +10,21 @@ from typing import Any
 
 import pytest
 
-from atomhttp import AtomHTTP, AtomHTTPNetworkError, AtomHTTPTimeoutError, AtomHTTPTLSError, HTTPAdapter, Timeout
+from atomhttp import (
+    AtomHTTP,
+    AtomHTTPClosedError,
+    AtomHTTPNetworkError,
+    AtomHTTPTimeoutError,
+    AtomHTTPTLSError,
+    HTTPAdapter,
+    SyncAtomHTTP,
+    Timeout,
+)
 from atomhttp._net import pool as pools
 from atomhttp._net.drivers import aio
 from atomhttp._net.http1 import Http1Connection
 from atomhttp._net.pool import Pool
-from atomhttp._net.pool_policy import Decision, Facts, decide
+from atomhttp._net.pool_policy import Decision, Facts, Turns, decide
 from atomhttp._net.reactor import RECENT
 from support.certificates import Certificates
 from support.clock import VirtualClockLoop
@@ -277,6 +286,72 @@ async def test_who_was_given_a_connection_that_closed_waits_in_its_old_place(ori
         assert closed
     # The place of the one that closed was the second's; the first comes right after, not last.
     assert [each.path for each in origin.requests[1:]] == [f"/bytes/{number}" for number in (1, 0, 2, 3)]
+
+
+async def test_a_limit_that_was_lowered_is_reached_under_load() -> None:
+    """One that came free was given up for a new one, as long as anybody waited."""
+    with Origin() as first, Origin() as second:
+        async with AtomHTTP(max_connections=8) as client:
+            await asyncio.gather(*(client.get(each.url + "/bytes/1") for each in (first, second) * 4))
+            assert counts(client)[0] == 8
+            client.defaults.max_connections = 2
+            await asyncio.gather(*(client.get(each.url + "/bytes/1") for each in (first, second) * 40))
+            assert counts(client)[0] <= 2
+
+
+def test_an_interrupt_among_the_turns_is_the_end_of_one_call_only(
+    monkeypatch: pytest.MonkeyPatch, origin: Origin
+) -> None:
+    """What it left there was met by every later grant."""
+    armed: list[bool] = []
+    usual = Turns.offer
+
+    def offer(self: Turns, number: int, queue: Any) -> None:
+        usual(self, number, queue)
+        if armed:
+            armed.clear()
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Turns, "offer", offer)
+    with SyncAtomHTTP(base_url=origin.url, max_connections=1, timeout=PATIENCE) as client:
+        with client.get("/bytes/9000000", response_type="stream") as held:
+            armed.append(True)
+            with pytest.raises(KeyboardInterrupt):
+                client.get("/bytes/1")
+            assert not armed
+            assert len(held.data.read()) == 9_000_000
+        with Origin() as other:
+            assert client.get(other.url + "/bytes/1").ok
+        assert client.get("/bytes/1").ok
+        (pool,) = client._adapter.pools
+        assert not pool._queues
+        assert not pool._turns._queues
+
+
+def test_who_reads_on_while_the_client_closes_is_told(monkeypatch: pytest.MonkeyPatch, origin: Origin) -> None:
+    """Its stream has lost its connection by then, and nobody would wake it."""
+    found: list[BaseException] = []
+    usual = Pool.forget
+
+    def forget(self: Pool, connection: Any) -> None:
+        def read() -> None:
+            try:
+                stream.read(1_000_000)
+            except AtomHTTPClosedError as error:
+                found.append(error)
+
+        reader = threading.Thread(target=read, daemon=True)
+        reader.start()
+        reader.join(PATIENCE)
+        assert not reader.is_alive()
+        usual(self, connection)
+
+    with SyncAtomHTTP(base_url=origin.url, timeout=None) as client:
+        stream = client.get("/bytes/2000000", response_type="stream").data
+        assert stream.read(1) == b"\0"
+        monkeypatch.setattr(Pool, "forget", forget)
+        client.close()
+    assert [str(error) for error in found] == ["the client has been closed"]
 
 
 # Cancelled waiters

@@ -110,8 +110,8 @@ class Http2Connection(Connection):
         self._produced = 0
         self.sent = 0
         self._is_dirty = False
-        # What the pool has been told.
-        self._known_limit = self.engine.limit
+        # What the pool has been told; nothing yet.
+        self._known_limit = -1
         self._retired = False
         # A stream has ended since the pool was told.
         self._freed = False
@@ -349,7 +349,7 @@ class Http2Connection(Connection):
         if heard:
             self._trust()
         self._settle(now)
-        if engine.limit != self._known_limit and not self.closed:
+        if engine.settled and engine.limit != self._known_limit and not self.closed:
             self._known_limit = engine.limit
             if not engine.limit and not self.streams:
                 self.close()

@@ -309,6 +309,8 @@ class Pool(Owner):
                 if victim is not None:
                     self._join(bucket, call)
                     return bucket, None, victim
+            if facts.open_total >= facts.limit:
+                self._scarce = True
             ticket = Ticket(next(self._numbers) if number < 0 else number, call)
             self._queue_up(bucket, ticket)
         # What came free in between belongs to whoever is first.
@@ -341,18 +343,20 @@ class Pool(Owner):
     def _keep_turn(self, bucket: Bucket) -> None:
         """Has the bucket stand among the others by the number of whoever is first in it now."""
         number = bucket.waiting[0].number if bucket.waiting else -1
+        # In this order, and offered each time: whatever an interrupt leaves undone, the next one does.
         if number != bucket.turn:
             if bucket.turn >= 0:
                 self._turns.withdraw(bucket.turn)
-            if number >= 0:
-                self._turns.offer(number, bucket)
             bucket.turn = number
+        if number >= 0:
+            self._turns.offer(number, bucket)
 
     def _withdraw(self, bucket: Bucket, ticket: Ticket) -> None:
         """Nobody waits by it any more."""
         with self._lock:
             if not ticket.given:
-                bucket.waiting.remove(ticket)
+                if ticket in bucket.waiting:
+                    bucket.waiting.remove(ticket)
                 self._tidy(bucket)
         if ticket.given:
             self._pass_on(bucket, ticket)
@@ -470,7 +474,8 @@ class Pool(Owner):
             expires = now + connection.keep_alive_timeout - KEEP_ALIVE_MARGIN
         if limits.lifetime is not None:
             expires = min(expires, connection.created + limits.lifetime)
-        if expires <= now or self.closed:
+        # More than the limit there are when it has been lowered.
+        if expires <= now or self.closed or len(self._members) > limits.connections:
             connection.close()
             return
         any_kind: Connection = connection  # where this is compiled, it cannot set what belongs to one of two classes
@@ -625,24 +630,24 @@ class Pool(Owner):
                 return None, None
             bucket: Bucket = turn[0]
             decision = turn[1]
-            ticket = bucket.waiting.popleft()
+            # It leaves the queue last: an interrupt must not leave it nowhere.
+            ticket = bucket.waiting[0]
             victim = None
             if decision is Decision.REUSE:
                 try:
                     ticket.connection = self._reuse(bucket, ticket.call)
                 except IndexError:
                     # Another thread was faster; the facts have changed.
-                    bucket.waiting.appendleft(ticket)
                     continue
             else:
                 if decision is Decision.EVICT_THEN_OPEN:
                     victim = self._pop_oldest_idle()
                     if victim is None:
-                        bucket.waiting.appendleft(ticket)
                         continue
                 self._join(bucket, ticket.call)
-            self._tidy(bucket)
             ticket.given = True
+            bucket.waiting.popleft()
+            self._tidy(bucket)
             return ticket, victim
 
     def _find_turn(self, changed: Bucket | None) -> tuple[Bucket, Decision] | None:
@@ -657,15 +662,18 @@ class Pool(Owner):
             self._scarce = True
         if changed is not None and not (self._has_idle() if is_full else self._scarce):
             # Nothing is to be had but what this route has of its own.
-            decision = self._judge(changed) if changed.waiting else Decision.WAIT
+            decision = self._judge(changed)
             return None if decision is Decision.WAIT else (changed, decision)
         turn = self._turns.find(self._judge)
         if turn is None and not is_full:
-            self._scarce = False
+            # What a connection of HTTP/2 will take is a guess: who waits for one is asked about at every change.
+            self._scarce = any(bucket.multiplexes for bucket in self._queues)
         return turn
 
     def _judge(self, bucket: Bucket) -> Decision:
         """What the first who waits in `bucket` gets."""
+        if not bucket.waiting:
+            return Decision.WAIT
         call = bucket.waiting[0].call
         free = len(bucket.idle) + (1 if bucket.busy and self._find_room(bucket, call) is not None else 0)
         return decide(self._facts(bucket, free, call, len(bucket.waiting) - 1))
@@ -763,6 +771,10 @@ class Pool(Owner):
             members = [member for bucket in self._buckets.values() for member in bucket.members]
             # Streams of a synchronous client that nobody is reading; from here on nobody will (`take_up`).
             unread = {each for each in members if not isinstance(each, Call) and each.reactor is None}
+            for connection in unread:
+                for call in connection.calls:
+                    # Before it loses its connection: who begins to read meanwhile must not wait for anything.
+                    call.error = call.error or closed_error()
         for call in [*waiting, *(member for member in members if isinstance(member, Call))]:
             self._disarm(call)
             self._tell(call, partial(call.interrupt, closed_error()))
@@ -791,8 +803,12 @@ class Pool(Owner):
         """The unit of `reactor` was broken off by an interrupt, who knows where: whatever it used is closed."""
         with self._lock:
             for bucket in list(self._buckets.values()):
-                for ticket in [ticket for ticket in bucket.waiting if ticket.call.driver.reactor is reactor]:
-                    bucket.waiting.remove(ticket)
+                for ticket in list(bucket.waiting):
+                    # One that has been given what it waits for was about to leave the queue, and to be told.
+                    if ticket.given:
+                        self._tell(ticket.call, ticket.call.wake)
+                    if ticket.given or ticket.call.driver.reactor is reactor:
+                        bucket.waiting.remove(ticket)
                 for member in list(bucket.members):
                     if isinstance(member, Call) and member.driver.reactor is reactor:
                         self._part(bucket, member)

@@ -87,17 +87,19 @@ class Turns:
     def find(self, judge: Callable[[Any], Decision]) -> tuple[Any, Decision] | None:
         """The queue whose turn it is, and what its first gets; None when all of them have to wait."""
         order = self._order
-        passed_over: list[int] = []
-        try:
-            while order:
-                queue = self._queues.get(order[0])
-                if queue is not None:
-                    decision = judge(queue)
-                    if decision is not Decision.WAIT:
-                        return queue, decision
-                    passed_over.append(order[0])
-                heappop(order)
+        while order and order[0] not in self._queues:
+            heappop(order)
+        if not order:
             return None
-        finally:
-            for number in passed_over:
-                heappush(order, number)
+        # Nothing is taken out to be put back: an interrupt may come between any two lines.
+        first = self._queues[order[0]]
+        decision = judge(first)
+        if decision is not Decision.WAIT:
+            return first, decision
+        for number in sorted(self._queues):
+            queue = self._queues[number]
+            if queue is not first:
+                decision = judge(queue)
+                if decision is not Decision.WAIT:
+                    return queue, decision
+        return None

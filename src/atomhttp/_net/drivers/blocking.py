@@ -436,5 +436,10 @@ class Units:
         """Closes the free units; those in use follow when they come back."""
         self.closed = True
         for free in (self._free, self._free_for_many):
-            while free:
-                free.pop().reactor.let_go()
+            while True:
+                try:
+                    unit = free.pop()
+                except IndexError:
+                    # None left, or another thread has just borrowed the last.
+                    break
+                unit.reactor.let_go()
