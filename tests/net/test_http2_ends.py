@@ -806,7 +806,11 @@ async def test_settings_that_change_nothing_are_acknowledged() -> None:
 @pytest.mark.parametrize(
     ("ends", "line"),
     [
-        ([send_as_answer(goaway(1) + response(1)), read_on()], "takes no more streams, and the last.* ended; closed"),
+        # On a busy machine the end of the connection is sometimes met together with what came before it.
+        (
+            [send_as_answer(goaway(1) + response(1)), read_on()],
+            "(takes no more streams, and the last.* ended|closed by the peer); closed",
+        ),
         ([end(), read_on()], "closed by the peer; closed"),
         ([send(frame(0, 0, 0, b"DATA of no stream"))], r"the server broke HTTP/2: PROTOCOL_ERROR.*; closed"),
     ],
