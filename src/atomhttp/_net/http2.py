@@ -463,10 +463,13 @@ class Http2Connection(Connection):
         if self.streams:
             self._owner.serve_waiters(self)
         elif self._retired or self.engine.going_away or not self.engine.limit:
-            _logger.debug("%r: takes no more streams, and the last one has ended; closed", self)
-            self.close()
+            self._retire()
         else:
             self._become_idle(now)
+
+    def _retire(self) -> None:
+        _logger.debug("%r: takes no more streams, and the last one has ended; closed", self)
+        self.close()
 
     def _become_idle(self, now: float) -> None:
         self.idle_since = self.drained_at = now
@@ -490,17 +493,21 @@ class Http2Connection(Connection):
         self._lost(self._reset_by or _closed_by_peer(), is_end=self._reset_by is None)
 
     def _broken(self) -> None:
-        """The engine has closed: the peer broke HTTP/2, or it said goodbye and meant it."""
+        """The engine has closed: the peer broke HTTP/2, or it said goodbye and all has been said."""
         if self.closed:
             # By us: what has come has ended a call that gave the connection up.
             return
         failure = self.engine.failure
-        if failure is None:
+        if failure is not None:
+            failure.request_sent = "yes"
+            _logger.debug("%r: %s; closed", self, failure.message)
+            self.fail(failure)
+        elif self.calls:
+            # nghttp2 does not end before its streams; should it, nobody is left waiting.
             self._lost(_closed_by_peer(), is_end=True)
-            return
-        failure.request_sent = "yes"
-        _logger.debug("%r: %s; closed", self, failure.message)
-        self.fail(failure)
+        else:
+            # nghttp2 owed the peer no word any more when the last stream ended.
+            self._retire()
 
     def _lost(self, error: OSError, is_end: bool = False) -> None:
         """It has failed; `is_end`: the peer has closed it, and the network is not to blame."""

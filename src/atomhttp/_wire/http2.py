@@ -676,6 +676,9 @@ def _why_closed(event: ngh2.StreamClosed, incoming: _Incoming) -> StreamFailed:
     code: int = event.error_code
     if incoming.reset:
         return StreamFailed(code, unprocessed=code == REFUSED_STREAM and not incoming.begun)
+    if isinstance(event.local_error, ngh2.ConnectionClosingError):
+        # A gentle farewell, which names no stream, has come before the request left.
+        return StreamFailed(code, unprocessed=True, elsewhere=True)
     if event.local_error is not None:
         return StreamFailed(code, error=AtomHTTPProtocolError(_explain(event.local_error)))
     if code == REFUSED_STREAM:

@@ -453,6 +453,19 @@ def test_goaway_refuses_what_is_beyond_it_and_lets_the_rest_finish() -> None:
     assert pair.engine.farewell == "NO_ERROR: b'bye'"
 
 
+@pytest.mark.parametrize("end_stream", [True, False])
+def test_a_gentle_goaway_before_a_request_has_left_refuses_it(end_stream: bool) -> None:
+    """The largest number says that no stream is beyond it yet (RFC 9113 section 6.8)."""
+    pair = Pair()
+    pair.settle()
+    pair.engine.send_request("one", POST, end_stream)
+    pair.server.close_connection(0, last_stream_id=2**31 - 1)
+    assert pair.to_engine() == []
+    assert pair.engine.data_to_send() == b""
+    assert pair.to_engine() == [("one", StreamFailed(REFUSED_STREAM, unprocessed=True, elsewhere=True))]
+    assert (pair.engine.going_away, pair.engine.failure) == (True, None)
+
+
 def test_a_stream_that_is_cut_short_by_no_error_has_failed() -> None:
     pair = Pair()
     stream = pair.ask()
