@@ -414,28 +414,6 @@ async def test_a_gentle_farewell_in_two_steps() -> None:
             assert [result.data for result in results] == ["here", "GET /1"]
 
 
-async def test_a_gentle_farewell_while_requests_wait_behind_an_upload() -> None:
-    """The socket takes nothing more, so they have not left when it comes; what has begun finishes."""
-    large, queued, settled = 32 * MIB, threading.Event(), threading.Event()
-    first = [greet({INITIAL_WINDOW_SIZE: large}), expect_request(whole=False), grant(large), wait_for(queued)]
-    first += [send(goaway(0x7FFFFFFF)), wait_for(settled), serve()]
-    with Http2Peer([first, [greet(), serve()]]) as peer:
-        async with opened() as client:
-            begun = [asyncio.create_task(client.post(f"{peer.url}/begun", bytes(large)))]
-            await until(lambda: client.pool_stats().open)
-            (connection,) = client._adapter.pools[0].connections
-            while connection._has_left:
-                begun.append(asyncio.create_task(client.post(f"{peer.url}/begun", b"x")))
-                await until(lambda: len(connection.streams) == len(begun) and not connection._is_dirty)
-            calls = [asyncio.create_task(client.post(f"{peer.url}/{number}", b"x")) for number in range(3)]
-            await until(lambda: len(connection.streams) == len(begun) + 3)
-            queued.set()
-            assert [(await call).data for call in calls] == ["POST /0", "POST /1", "POST /2"]
-            settled.set()
-            assert {(await call).data for call in begun} == {"POST /begun"}
-    assert peer.paths[-3:] == ["/0", "/1", "/2"]
-
-
 @both
 async def test_a_farewell_with_an_error_is_told(kind: str) -> None:
     first = [greet(), expect_request(), send_as_answer(goaway(1, Code.ENHANCE_YOUR_CALM, b"slow down")), close()]
