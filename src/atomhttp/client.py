@@ -80,7 +80,7 @@ class ClientBase:
 
     def __init__(self, config: ConfigInput = None, /, **options: Unpack[ClientOptions]) -> None:
         state = self.__dict__
-        state["defaults"] = Defaults(built_in_headers(), client_options(config, options))
+        self._set_defaults(Defaults(built_in_headers(), client_options(config, options)))
         state["_adapter"] = self.defaults.adapter or build_adapter(self.defaults)
         state["_owns_adapter"] = self.defaults.adapter is None
         state["_closed"] = False
@@ -88,15 +88,20 @@ class ClientBase:
         self._current_plan()
 
     defaults: Defaults
+    # What the defaults are kept in: a plan is found here without asking for it by the other spelling first (0.1 µs).
+    _settings: dict[str, Any]
     interceptors: InterceptorManager
     _closed: bool
     _owns_adapter: bool
     _adapter: Any
 
+    def _set_defaults(self, defaults: Defaults) -> None:
+        self.__dict__.update(defaults=defaults, _settings=defaults.__dict__)
+
     def _derive(self, config: Mapping[str, Any] | RequestConfig | None, options: Mapping[str, Any]) -> Self:
         child = type(self)()
         state = child.__dict__
-        state["defaults"] = self.defaults.copied()
+        child._set_defaults(self.defaults.copied())
         state["interceptors"] = InterceptorManager(child.defaults.touch)
         for name, value in client_options(config, options).items():
             if name == "headers":
@@ -154,6 +159,9 @@ class ClientBase:
     def __setattr__(self, name: str, value: Any) -> None:
         if name in BY_NAME:
             raise AttributeError(f"a client has no {name!r}; did you mean client.defaults.{name}?")
+        if name in ("defaults", "interceptors"):
+            example = "client.defaults.timeout = 5" if name == "defaults" else "client.interceptors.request.use(…)"
+            raise AttributeError(f"{name}: is changed, and not replaced: {example}")
         if name in ELSEWHERE and type(self).__module__.partition(".")[0] == "atomhttp":
             # A habit from another library, and without effect here. A subclass may call its own things what it likes.
             raise AttributeError(f"a client has no {name!r}; did you mean {ELSEWHERE[name]}? (client.defaults)")
@@ -255,17 +263,20 @@ class AtomHTTP(ClientBase, AsyncVerbs):
                 RuntimeError: no event loop is running.
             """
             driver = running_driver()
-            plan = self.defaults._plan or self._current_plan()
+            plan = self._settings["_plan"] or self._current_plan()
             if extra or type(method) is not str:
                 method, url, config = call_arguments(method, url, extra, config)
             if method is not None and method not in KNOWN_METHODS:
                 options["method"], method = method, None
-            return await dispatch(plan, method, url, config, options, self._adapter, driver, self._open_stream)
+            return await dispatch(plan, method, url, config, options, self._adapter, driver, self)
 
         async def get(self, url, params=None, *extra, **options):
             """GET: retrieve (RFC 9110 section 9.3.1)."""
             if params is not None or extra:
                 params_options("get", params, extra, options)
+            if not options:
+                # Nothing to unpack and to pack again: a third of what it costs to pass a call on.
+                return await self.request("GET", url)
             return await self.request("GET", url, **options)
 
         async def delete(self, url, params=None, *extra, **options):

@@ -165,6 +165,14 @@ async def test_client_timeout_asks_for_client_defaults_timeout(client: Any) -> N
         client.baseURL = "http://service.test"
 
 
+@pytest.mark.parametrize("name", ["defaults", "interceptors"])
+async def test_what_is_changed_in_place_cannot_be_replaced(client: Any, name: str) -> None:
+    kept = getattr(client, name)
+    with pytest.raises(AttributeError, match=rf"^{name}: is changed, and not replaced: client\.{name}\."):
+        setattr(client, name, {"timeout": 5})
+    assert getattr(client, name) is kept
+
+
 # Values of the wrong kind
 
 WRONG: list[tuple[str, Any]] = [

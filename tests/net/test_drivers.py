@@ -20,6 +20,7 @@ from atomhttp._net.drivers import Driver, Waiter, aio
 from atomhttp._net.drivers.blocking import BlockingDriver
 from atomhttp._net.pollers import build_nested_poller
 from atomhttp._net.reactor import Reactor
+from atomhttp._pipeline.content import ContentReader
 from atomhttp._pipeline.dispatch import dispatch
 from atomhttp._pipeline.stream import ResponseStream
 from atomhttp.client import ClientBase
@@ -257,7 +258,10 @@ class TrioHTTP(ClientBase):
 
     async def request(self, method: str, url: str, **options: Any) -> Any:
         plan = self._current_plan()
-        return await dispatch(plan, method, url, None, options, self._adapter, self._driver, ResponseStream)
+        return await dispatch(plan, method, url, None, options, self._adapter, self._driver, self)
+
+    def _open_stream(self, reader: ContentReader, driver: Any) -> ResponseStream:
+        return ResponseStream(reader, driver)
 
 
 def run_trio(main: Callable[[TrioHTTP], Awaitable[None]], **options: Any) -> None:

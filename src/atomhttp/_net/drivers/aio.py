@@ -69,7 +69,9 @@ class AsyncioDriver(WakingDriver):
     clock: ClassVar[staticmethod[[], float]] = staticmethod(time.monotonic)
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(loop, asyncio.CancelledError)
+        finished: asyncio.Future[None] = asyncio.Future(loop=loop)
+        finished.set_result(None)
+        super().__init__(loop, asyncio.CancelledError, finished)
         self.now = type(self).clock
         self.pool_scope = self
         self.thread = threading.get_ident()

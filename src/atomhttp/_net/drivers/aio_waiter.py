@@ -17,14 +17,16 @@ class WakingDriver(Driver):
     Attributes:
         loop: the event loop.
         cancelled_error: what a cancelled task finds where it waits.
+        finished: a future of the loop that is done and holds nothing.
         context: for callbacks, which keep the one in which they were added for as long as they stand: not a caller's.
         will_wake: somebody is going to look at `woken`: the pass under way, or a callback of the loop.
         woken: waiters whose tasks are to go on.
     """
 
-    def __init__(self, loop: Any, cancelled_error: type[BaseException]) -> None:
+    def __init__(self, loop: Any, cancelled_error: type[BaseException], finished: Any) -> None:
         self.loop = loop
         self.cancelled_error = cancelled_error
+        self.finished = finished
         self.context = contextvars.Context()
         self.woken: list[AioWaiter] = []
         self.will_wake = False
@@ -72,6 +74,11 @@ class WakingDriver(Driver):
             self.loop.call_soon(self.reactor.flush, context=self.context)
 
 
+def create_waiter(driver: Driver) -> Waiter:
+    """`driver.waiter()`, by the short way where that is known (compiled: 100 instructions instead of 600)."""
+    return AioWaiter(driver) if isinstance(driver, WakingDriver) else driver.waiter()
+
+
 @mypyc_attr(free_list_len=1)
 class AioWaiter(Waiter):
     """What one task awaits: a future that wakes its task itself.
@@ -83,7 +90,7 @@ class AioWaiter(Waiter):
 
     # Defaults on the class and no __slots__: making one sets a single attribute.
     _asyncio_future_blocking = False
-    _callback: Callable[[AioWaiter], object] | None = None
+    _callback: Callable[[Any], object] | None = None
     _context: contextvars.Context | None = None
     _done = False
     _error: BaseException | None = None
@@ -104,7 +111,7 @@ class AioWaiter(Waiter):
         return self._driver.loop
 
     def add_done_callback(
-        self, callback: Callable[[AioWaiter], object], *, context: contextvars.Context | None = None
+        self, callback: Callable[[Any], object], *, context: contextvars.Context | None = None
     ) -> None:
         self._callback = callback
         self._context = context if context is not None else contextvars.copy_context()
@@ -158,4 +165,7 @@ class AioWaiter(Waiter):
         callback = self._callback
         if callback is not None:
             self._callback = None
-            self._context.run(callback, self)  # type: ignore[union-attr]  # tasks always give theirs
+            # The task asks what it is called with how its wait ended, and then whoever awaits this asks again. Where
+            # that is good news, a future that asyncio knows saves the question by name (1,300 instructions).
+            outcome = self if self._error is not None else self._driver.finished
+            self._context.run(callback, outcome)  # type: ignore[union-attr]  # tasks always give theirs
