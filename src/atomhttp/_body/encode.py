@@ -169,8 +169,8 @@ def _is_model(data: object) -> bool:
     )
 
 
-def encode_json(data: Any, json_encoder: Callable[[Any], Any] | None = None) -> bytes:
-    """`data` as JSON text; a FormData as `to_json()` gives it.
+def encode_json(data: Any, json_encoder: Callable[[Any], Any] | None = None, option: str = "data") -> bytes:
+    """`data` as JSON text; a FormData as `to_json()` gives it. Errors name the `option` that gave it.
 
     Raises:
         AtomHTTPOptionError: ERR_BAD_OPTION_VALUE, naming the path of what JSON cannot hold.
@@ -178,10 +178,10 @@ def encode_json(data: Any, json_encoder: Callable[[Any], Any] | None = None) -> 
     if isinstance(data, FormData):
         data = data.to_json()
     if json_encoder is None:
-        return dumps(data)
+        return dumps(data, option)
     encoded = json_encoder(data)
     if isinstance(encoded, str):
-        return encode_text(encoded)
+        return encode_text(encoded, "jsonEncoder")
     if not isinstance(encoded, (bytes, bytearray)):
         raise AtomHTTPOptionError(
             f"jsonEncoder: expected it to return bytes or str, got {type(encoded).__name__}", "ERR_BAD_OPTION_VALUE"
@@ -189,8 +189,8 @@ def encode_json(data: Any, json_encoder: Callable[[Any], Any] | None = None) -> 
     return bytes(encoded)
 
 
-def encode_text(text: str) -> bytes:
-    """`text` as UTF-8.
+def encode_text(text: str, option: str = "data") -> bytes:
+    """`text` as UTF-8. Errors name the `option` that gave it.
 
     Raises:
         AtomHTTPOptionError: ERR_BAD_OPTION_VALUE: lone surrogates.
@@ -198,7 +198,7 @@ def encode_text(text: str) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError as error:
-        raise AtomHTTPOptionError(f"data: not Unicode text: {error.reason}", "ERR_BAD_OPTION_VALUE") from None
+        raise AtomHTTPOptionError(f"{option}: not Unicode text: {error.reason}", "ERR_BAD_OPTION_VALUE") from None
 
 
 def encode_form(form: Any, form_serializer: Mapping[str, Any] | None = None) -> bytes:
@@ -213,7 +213,7 @@ def encode_form(form: Any, form_serializer: Mapping[str, Any] | None = None) -> 
         AtomHTTPOptionError: see `serialize_params`; ERR_BAD_OPTION_VALUE for a FormData that holds a file.
     """
     if isinstance(form, str):
-        return encode_text(form)
+        return encode_text(form, "form")
     if isinstance(form, FormData):
         return form.to_urlencoded().encode("ascii")
     if form_serializer is None and type(form) is dict and (text := _encode_flat(form)) is not None:

@@ -20,11 +20,13 @@ DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _SCHEME: Final = lazy_pattern(r"[A-Za-z][A-Za-z0-9+.\-]*:")
 _ABSOLUTE: Final = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.\-]*:)?//")
 _FORBIDDEN: Final = re.compile(r"[\x00-\x1f\x7f\\]|^ | $")
+_PORT: Final = lazy_pattern(r"[^/]*//(?:[^/?#]*@)?(?:\[[^/?#\]]*\]|[^/?#:@\[\]]+):([^/?#:@\[\]]+)(?:[/?#]|$)")
 _ZONE_ID: Final = re.compile(r"[^/]*//[^/?#\[]*\[[^\]/?#%]*%")
 _AUTHORITY_END: Final = lazy_pattern(r"[/?#]")
 _HALF_ABSOLUTE: Final = lazy_pattern(r"https?:(?!//)", re.IGNORECASE)
 # RFC 1035 section 2.3.4; resolvers that got more have overflowed (CVE-2023-38545).
 MAX_HOST: Final = 255
+MAX_PORT: Final = 65_535
 
 
 class Target:
@@ -184,7 +186,8 @@ def parse_url(url: str) -> Target:
         parsed = can_ada.parse(url)
     except (ValueError, TypeError):
         # TypeError: a lone surrogate.
-        raise AtomHTTPURLError(f"not a URL: {_shown(url)}") from None
+        why = f": the port is no number from 0 to {MAX_PORT}" if _names_bad_port(url) else ""
+        raise AtomHTTPURLError(f"not a URL: {_shown(url)}{why}") from None
     scheme = parsed.protocol[:-1]
     if scheme not in DEFAULT_PORTS:
         raise AtomHTTPURLError(f"{_shown(url)}: the scheme {scheme[:40]!r} is not supported, only http and https are")
@@ -231,6 +234,14 @@ def _check_spelling(url: str) -> None:
         raise AtomHTTPURLError(
             f"{_shown(url)}: zone ids cannot stand in a URL; connect by localAddress or a name instead"
         )
+
+
+def _names_bad_port(url: str) -> bool:
+    named = _PORT.match(url)
+    if named is None:
+        return False
+    digits = named.group(1).lstrip("0") or "0"
+    return not (digits.isascii() and digits.isdecimal() and len(digits) <= 5 and int(digits) <= MAX_PORT)
 
 
 def _shown(url: str) -> str:

@@ -88,7 +88,7 @@ def add_content(
     name, value = given[0], getattr(config, given[0])
     writer = _ContentWriter(command, show_secrets, length)
     if name == "json":
-        return writer.add_bytes(encode_json(value, config.json_encoder), declared, JSON)
+        return writer.add_bytes(encode_json(value, config.json_encoder, "json"), declared, JSON)
     if name == "form":
         return writer.add_bytes(encode_form(value, config.form_serializer), declared, URLENCODED)
     form = _find_form(value, declared, config.form_serializer)

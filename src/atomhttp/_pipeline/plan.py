@@ -658,7 +658,7 @@ class Plan:
         if given[0] == "data":
             body, suggested = encode_data(value, declared, outline.json_encoder, outline.form_serializer)
         elif given[0] == "json":
-            body, suggested = encode_json(value, outline.json_encoder), JSON
+            body, suggested = encode_json(value, outline.json_encoder, "json"), JSON
         else:
             body, suggested = encode_form(value, outline.form_serializer), URLENCODED
         request.body = body

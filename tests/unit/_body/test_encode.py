@@ -118,9 +118,16 @@ def test_what_json_cannot_hold_is_refused(data: Any) -> None:
     assert caught.value.code == "ERR_BAD_OPTION_VALUE"
 
 
-@pytest.mark.parametrize("encode", [lambda text: encode_data(text, None, None), encode_form])
-def test_lone_surrogates_are_refused(encode: Any) -> None:
-    with pytest.raises(AtomHTTPOptionError, match="not Unicode text") as caught:
+@pytest.mark.parametrize(
+    ("option", "encode"),
+    [
+        ("data", lambda text: encode_data(text, None, None)),
+        ("form", encode_form),
+        ("jsonEncoder", lambda text: encode_json({}, lambda data: text, "json")),
+    ],
+)
+def test_lone_surrogates_are_refused(option: str, encode: Any) -> None:
+    with pytest.raises(AtomHTTPOptionError, match=f"^{option}: not Unicode text") as caught:
         encode("\ud800")
     assert caught.value.code == "ERR_BAD_OPTION_VALUE"
 
